@@ -1,0 +1,93 @@
+"""From a CUDA source to a shared library for the simulator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from utils import facade
+from utils.compiling import build as cached_build
+from utils.compiling import compiler_version, find_cxx, folder_state, run_compiler
+from utils.facade import Source
+from utils.simulator import engine
+from utils.simulator.rewrite import rewrite
+
+_COMMON = ["-std=c++17", "-fPIC", "-fno-gnu-unique", "-fvisibility=hidden", "-w", "-g1", "-ffp-contract=off"]
+# The thread sanitizer's instrumentation reports each access, the coverage instrumentation each basic block; both call the
+# engine, not the sanitizers' own libraries. Blocks keep the order of the source, which tells where lanes meet again.
+_CHECKED = [
+    "-O1",
+    "-DSIM_CHECKED",
+    "-fsanitize=thread",
+    "-fsanitize-coverage=trace-pc",
+    "-fno-reorder-blocks",
+    "-fno-tree-vectorize",
+    "-fno-optimize-sibling-calls",
+    "-fno-omit-frame-pointer",
+]
+_GCC_CHECKED = ["-fno-reorder-blocks-and-partition", "-fno-thread-jumps", "-fno-crossjumping"]
+_QUICK = ["-O2", "-fno-math-errno", "-fno-trapping-math"]
+# What would end the process ends the kernel instead.
+_WRAPPED = ["exit", "_exit", "quick_exit", "abort", "__assert_fail"]
+
+
+def build(
+    source: Source,
+    *,
+    checked: bool = True,
+    extra_cflags: list[str] | None = None,
+    include_paths: list[str] | None = None,
+    verbose: bool = False,
+    directory: Path | None = None,
+) -> Path:
+    """Compile a source for the simulator, or find it in the cache.
+
+    Args:
+        checked: with the instrumentation for checks and counters; without it, for speed.
+        extra_cflags: further flags for the compiler.
+        include_paths: further directories to look for headers in.
+        directory: where the library goes in place of the cache.
+
+    Returns:
+        The shared library's path.
+
+    Raises:
+        CompileError: with the learner's own line numbers.
+        KernelError: of kind "unsupported" for what the simulator cannot run.
+    """
+    cxx = find_cxx()
+    library = engine.library_path()
+    mode = _CHECKED + (_GCC_CHECKED if "clang" not in compiler_version(cxx) else []) if checked else _QUICK
+    flags = [*_COMMON, *mode, *(extra_cflags or []), *(f"-I{path}" for path in include_paths or [])]
+    key = [
+        "simulated",
+        compiler_version(cxx),
+        "\0".join(flags),
+        str(library),
+        facade.headers(),
+        engine.headers(),
+        source.text,
+        folder_state(include_paths or []),
+    ]
+
+    def make(path: Path) -> None:
+        text = path.with_suffix(".cpp")
+        text.write_text(rewrite(source.text))
+        compiling = [
+            cxx,
+            "-c",
+            *flags,
+            f"-I{facade.INCLUDE}",
+            f"-I{engine.INCLUDE}",
+            str(text),
+            "-o",
+            f"{path}.o",
+        ]
+        # Linked apart, without the sanitizer's flag, which would bring the sanitizer's own library along.
+        linking = [cxx, "-shared", f"{path}.o", "-o", str(path), *(f"-Wl,--wrap={name}" for name in _WRAPPED)]
+        linking += [str(library), f"-Wl,-rpath,{library.parent}"]
+        for command in (compiling, linking):
+            log = run_compiler(command, source=source, what=source.name)
+            if verbose:
+                print(" ".join(command), log, sep="\n")
+
+    return cached_build(key, ".so", make, directory)

@@ -1,0 +1,156 @@
+"""The engine as Python sees it: built once per machine, loaded once per process, its structs mirrored by ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from pathlib import Path
+
+from utils.compiling import build, compiler_version, find_cxx, run_compiler
+
+FOLDER = Path(__file__).parent
+INCLUDE = FOLDER / "include"
+
+KINDS = (
+    None,
+    "out-of-bounds",
+    "misaligned",
+    "uninitialized-read",
+    "race",
+    "barrier-divergence",
+    "deadlock",
+    "timeout",
+    "launch",
+    "unsupported",
+)
+DETAILS = (
+    "plain",
+    "stack-overflow",
+    "wild-pointer",
+    "division-by-zero",
+    "segfault",
+    "exited",
+    "assertion",
+    "configuration",
+    "exited-before-barrier",
+    "other-barrier",
+    "warp-waits",
+    "illegal-instruction",
+    "out-of-stacks",
+    "freed",
+)
+NO_REGION = -(2**31)
+
+_u3 = ctypes.c_uint32 * 3
+
+
+class Error(ctypes.Structure):
+    _fields_ = (
+        [
+            (n, ctypes.c_int32)
+            for n in ("kind", "launch", "detail", "access", "space", "bytes", "region", "line")
+        ]
+        + [("other_line", ctypes.c_int32), ("has_other", ctypes.c_int32), ("offset", ctypes.c_int64)]
+        + [("pc", ctypes.c_uint64), ("other_pc", ctypes.c_uint64)]
+        + [
+            ("block", _u3),
+            ("thread", _u3),
+            ("other_block", _u3),
+            ("other_thread", _u3),
+            ("text", ctypes.c_char * 256),
+        ]
+    )
+
+
+class Site(ctypes.Structure):
+    _fields_ = [
+        ("pc", ctypes.c_uint64),
+        ("what", ctypes.c_uint32),
+        ("bytes", ctypes.c_uint32),
+        *(
+            (n, ctypes.c_uint64)
+            for n in ("requests", "sectors", "wavefronts", "conflicts", "bytes_requested")
+        ),
+    ]
+
+
+class LaunchInfo(ctypes.Structure):
+    _fields_ = [
+        ("kernel", ctypes.c_char_p),
+        ("sites", ctypes.POINTER(Site)),
+        *((n, ctypes.c_uint64) for n in ("site_count", "dynamic_shared", "static_shared")),
+        ("grid", _u3),
+        ("block", _u3),
+        ("line", ctypes.c_int32),
+    ]
+
+
+class Lane(ctypes.Structure):
+    _fields_ = [("offset", ctypes.c_uint64), ("region", ctypes.c_int32), ("bytes", ctypes.c_int32)]
+
+
+class RequestInfo(ctypes.Structure):
+    _fields_ = [
+        ("pc", ctypes.c_uint64),
+        ("what", ctypes.c_uint32),
+        ("launch", ctypes.c_int32),
+        ("sectors", ctypes.c_uint32),
+        ("wavefronts", ctypes.c_uint32),
+        ("lanes", Lane * 32),
+    ]
+
+
+@functools.cache
+def headers() -> bytes:
+    """The text of the simulator's headers, for the keys of builds."""
+    return b"".join(path.read_bytes() for path in sorted(INCLUDE.rglob("*.h")))
+
+
+@functools.cache
+def library_path() -> Path:
+    """The engine's shared library, compiled where this machine has not done so yet (about ten seconds)."""
+    sources = sorted((FOLDER / "engine").glob("*.cpp"))
+    texts = [path.read_bytes() for path in sorted((FOLDER / "engine").glob("*"))]
+    cxx = find_cxx()
+    flags = [
+        "-std=c++17",
+        "-O2",
+        "-g1",
+        "-fPIC",
+        "-shared",
+        "-fno-gnu-unique",
+        "-w",
+        "-fno-semantic-interposition",
+    ]
+
+    def make(path: Path) -> None:
+        run_compiler(
+            [cxx, *flags, "-o", str(path), *map(str, sources), "-lpthread"], what="The simulator's engine"
+        )
+
+    return build(["engine", compiler_version(cxx), " ".join(flags), headers(), *texts], ".so", make)
+
+
+@functools.cache
+def engine() -> ctypes.CDLL:
+    """The loaded engine with its functions' types declared."""
+    library = ctypes.CDLL(str(library_path()))
+    p, size, i, u = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_uint
+    for name, result, arguments in (
+        ("sim_create", p, [i, i, i, ctypes.c_uint64]),
+        ("sim_destroy", None, [p]),
+        ("sim_trace", None, [p, u, u, u, u]),
+        ("sim_set_module", i, [p, p]),
+        ("sim_module_base", ctypes.c_uint64, [p]),
+        ("sim_add_region", None, [p, p, size, i, i, i]),
+        ("sim_call", i, [p, p, p, p, p, p, p, p]),
+        ("sim_cancel", None, [p]),
+        ("sim_error", ctypes.POINTER(Error), [p]),
+        ("sim_output", ctypes.c_char_p, [p, ctypes.POINTER(size)]),
+        ("sim_launches", size, [p]),
+        ("sim_launch_info", None, [p, size, ctypes.POINTER(LaunchInfo)]),
+        ("sim_requests", ctypes.POINTER(RequestInfo), [p, ctypes.POINTER(size)]),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library

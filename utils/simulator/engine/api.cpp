@@ -1,0 +1,471 @@
+// Launching, the device functions of abi.h, faults, and the C interface that utils/simulator/engine.py calls.
+#include <algorithm>
+#include <link.h>
+#include <memory>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <thread>
+#include <time.h>
+
+#include "worker.h"
+
+using namespace sim;
+
+namespace {
+
+// ------------------------------------------------------------------------------------------------------------------ faults
+
+thread_local sigjmp_buf* host_escape = nullptr;  // set while a launcher's host code runs
+constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+constexpr int kStop = SIGURG;  // ignored by default, so a late one does no harm
+struct sigaction previous[65];
+std::mutex handlers_mutex;
+int handlers_users = 0;
+
+Error fault(Worker* w, int signal, const siginfo_t* info) {
+    Error e = w->error_here(kOutOfBounds, kSegfault);
+    e.offset = reinterpret_cast<int64_t>(info->si_addr);
+    if (signal == SIGFPE) e.kind = kUnsupported, e.detail = kDivisionByZero;
+    if (signal == SIGILL) e.kind = kUnsupported, e.detail = kIllegalInstruction;
+    if ((signal == SIGSEGV || signal == SIGBUS) && w->in_stack_guard(info->si_addr)) e.detail = kStackOverflow;
+    return e;
+}
+
+uint64_t program_counter(void* context) {
+#if defined(__x86_64__) && defined(__linux__)
+    return static_cast<uint64_t>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[16]) + 1;  // REG_RIP; +1 as for a return address
+#elif defined(__aarch64__) && defined(__linux__)
+    return static_cast<ucontext_t*>(context)->uc_mcontext.pc + 1;
+#else
+    (void)context;
+    return 0;
+#endif
+}
+
+void on_signal(int signal, siginfo_t* info, void* context) {
+    Worker* w = current_worker;
+    if (signal == kStop) {
+        if (w && current_thread() && !w->in_engine && w->context->cancelled.load()) w->raise(w->error_here(kTimeout, kPlain, program_counter(context)));
+        if (!w && host_escape && current_context && current_context->cancelled.load()) {
+            Error e{};
+            e.kind = kTimeout, e.launch = -1, e.space = 2, e.region = INT32_MIN;
+            current_context->fail(e);
+            siglongjmp(*host_escape, 1);
+        }
+        return;
+    }
+    if (w && current_thread()) {
+        Error e = fault(w, signal, info);
+        e.pc = program_counter(context);
+        w->raise(e);
+    }
+    if (host_escape && current_context) {
+        Error e{};
+        e.kind = signal == SIGFPE ? kUnsupported : kOutOfBounds, e.detail = signal == SIGFPE ? kDivisionByZero : kSegfault;
+        e.launch = -1, e.space = 2, e.region = INT32_MIN, e.pc = program_counter(context);
+        e.offset = reinterpret_cast<int64_t>(info->si_addr);
+        current_context->fail(e);
+        siglongjmp(*host_escape, 1);
+    }
+    // Not ours: hand it to whoever was there before.
+    sigaction(signal, &previous[signal], nullptr);
+    raise(signal);
+}
+
+void install_handlers() {
+    std::lock_guard<std::mutex> lock(handlers_mutex);
+    if (handlers_users++) return;
+    struct sigaction action {};
+    action.sa_sigaction = on_signal;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+    for (int s : kSignals) sigaction(s, &action, &previous[s]);
+    action.sa_flags |= SA_RESTART;
+    sigaction(kStop, &action, &previous[kStop]);
+}
+
+void remove_handlers() {
+    std::lock_guard<std::mutex> lock(handlers_mutex);
+    if (--handlers_users) return;
+    for (int s : kSignals) sigaction(s, &previous[s], nullptr);
+    sigaction(kStop, &previous[kStop], nullptr);
+}
+
+// A stack overflow leaves no stack to handle it on: every host thread that runs fibers has another one for its handler.
+struct AlternateStack {
+    void* memory = mmap(nullptr, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    stack_t old{};
+    AlternateStack() {
+        stack_t s{};
+        s.ss_sp = memory, s.ss_size = 65536;
+        sigaltstack(&s, &old);
+    }
+    ~AlternateStack() {
+        sigaltstack(&old, nullptr);
+        munmap(memory, 65536);
+    }
+};
+
+// ---------------------------------------------------------------------------------------------------------------- launching
+
+// Workers keep their stacks and buffers between launches.
+std::mutex pool_mutex;
+std::vector<std::unique_ptr<Worker>> pool;
+std::unique_ptr<Worker> take_worker() {
+    std::lock_guard<std::mutex> lock(pool_mutex);
+    if (pool.empty()) return std::make_unique<Worker>();
+    auto w = std::move(pool.back());
+    pool.pop_back();
+    return w;
+}
+void give_worker(std::unique_ptr<Worker> w) {
+    std::lock_guard<std::mutex> lock(pool_mutex);
+    pool.push_back(std::move(w));
+}
+
+std::mutex running_mutex;
+std::vector<std::pair<Context*, pthread_t>> running;  // threads to stop when a call is cancelled
+struct Running {
+    Running() {
+        std::lock_guard<std::mutex> lock(running_mutex);
+        running.emplace_back(current_context, pthread_self());
+    }
+    ~Running() {
+        std::lock_guard<std::mutex> lock(running_mutex);
+        for (size_t i = running.size(); i--;)
+            if (pthread_equal(running[i].second, pthread_self())) {
+                running.erase(running.begin() + static_cast<long>(i));
+                break;
+            }
+    }
+};
+
+std::mutex limits_mutex;
+std::unordered_map<uintptr_t, size_t> dynamic_limits;  // by the library that holds the kernel
+
+[[noreturn]] void refuse_launch(const SimLaunch* launch, int index, const char* format, ...) {
+    Error e{};
+    e.kind = kLaunch, e.detail = kBadConfiguration, e.launch = index, e.space = 2, e.region = INT32_MIN, e.line = launch->line;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(e.text, sizeof e.text, format, arguments);
+    va_end(arguments);
+    current_context->fail(e);
+    throw Abort();
+}
+
+void check_configuration(const SimLaunch* l, int index) {
+    const uint3 g = l->grid, b = l->block;
+    if (!g.x || !g.y || !g.z) refuse_launch(l, index, "a grid of %u x %u x %u blocks: every dimension must be at least 1", g.x, g.y, g.z);
+    if (!b.x || !b.y || !b.z) refuse_launch(l, index, "a block of %u x %u x %u threads: every dimension must be at least 1", b.x, b.y, b.z);
+    const uint64_t threads = uint64_t(b.x) * b.y * b.z;
+    if (b.x > 1024 || b.y > 1024 || b.z > 64 || threads > 1024)
+        refuse_launch(l, index, "a block of %u x %u x %u = %llu threads: at most 1,024 (x and y up to 1,024, z up to 64)", b.x, b.y, b.z,
+                      static_cast<unsigned long long>(threads));
+    if (g.x > 2147483647u || g.y > 65535 || g.z > 65535)
+        refuse_launch(l, index, "a grid of %u x %u x %u blocks: x may be at most 2,147,483,647, y and z at most 65,535", g.x, g.y, g.z);
+    size_t limit = 49152;
+    {
+        std::lock_guard<std::mutex> lock(limits_mutex);
+        auto it = dynamic_limits.find(current_context->module_base);
+        if (it != dynamic_limits.end()) limit = std::max(limit, it->second);
+    }
+    if (l->dynamic_shared > limit)
+        refuse_launch(l, index,
+                      limit == 49152 ? "%zu bytes of dynamic shared memory: more than 49,152 (48 KB) need cudaFuncSetAttribute(kernel, "
+                                       "cudaFuncAttributeMaxDynamicSharedMemorySize, bytes) first"
+                                     : "%zu bytes of dynamic shared memory, more than the %zu that cudaFuncSetAttribute allowed",
+                      l->dynamic_shared, limit);
+}
+
+}  // namespace
+
+extern "C" {
+
+void sim_launch(const SimLaunch* config, void (*body)(void*), void* closure) {
+    Context* c = current_context;
+    if (!c) abort();
+    const int index = static_cast<int>(c->launches.size());
+    c->launches.emplace_back();
+    {
+        Launch& launch = c->launches.back();
+        launch.kernel = config->kernel;
+        launch.line = config->line;
+        launch.grid = config->grid;
+        launch.block = config->block;
+        launch.dynamic_shared = config->dynamic_shared;
+    }
+    check_configuration(config, index);
+    if (current_worker) refuse_launch(config, index, "a launch from inside a kernel: dynamic parallelism is not supported");
+    if (c->checked)
+        for (Region* r : c->regions) map_cells(r);
+
+    const uint64_t blocks = uint64_t(config->grid.x) * config->grid.y * config->grid.z;
+    const int n = static_cast<int>(std::min<uint64_t>(static_cast<uint64_t>(c->workers), blocks));
+    std::atomic<uint64_t> next{0};
+    std::unique_ptr<std::atomic<uint8_t>[]> released;
+    if (c->checked && blocks < (uint64_t(1) << 26)) released.reset(new std::atomic<uint8_t>[blocks]());
+    Launch* launch = &c->launches[static_cast<size_t>(index)];
+    std::vector<std::unique_ptr<Worker>> workers;
+    for (int i = 0; i < n; ++i) workers.push_back(take_worker());
+    auto work = [&](int i) {
+        current_context = c;
+        AlternateStack stack;
+        Running here;
+        workers[static_cast<size_t>(i)]->run(c, launch, config, index, body, closure, &next, released.get());
+    };
+    std::vector<std::thread> threads;
+    for (int i = 1; i < n; ++i) threads.emplace_back(work, i);
+    sigjmp_buf* outer = host_escape;
+    host_escape = nullptr;
+    work(0);
+    host_escape = outer;
+    for (std::thread& t : threads) t.join();
+    for (auto& w : workers) {
+        w->merge_into(launch);
+        give_worker(std::move(w));
+    }
+    if (c->checked)
+        for (Region* r : c->regions) drop_cells(r);
+    if (c->cancelled.load() && !c->failed.load()) {
+        Error e{};
+        e.kind = kTimeout, e.launch = index, e.space = 2, e.region = INT32_MIN;
+        c->fail(e);
+    }
+    if (c->failed.load()) throw Abort();
+}
+
+uint3 sim_thread_index() { return sim_indices.thread; }
+uint3 sim_block_index() { return sim_indices.block; }
+uint3 sim_block_dim() { return sim_indices.block_dim; }
+uint3 sim_grid_dim() { return sim_indices.grid_dim; }
+
+// Device functions called by host code, where CUDA would not compile them.
+static Worker* on_device(const char* what, int line) {
+    Worker* w = current_worker;
+    if (!w || !current_thread()) sim_unsupported(what, line);
+    return w;
+}
+void* sim_shared(const SimSharedSite* site) { return on_device("__shared__ memory outside a kernel", site->line)->shared_variable(site); }
+void* sim_dynamic_shared(const char* name, int line, size_t granule) {
+    return on_device("__shared__ memory outside a kernel", line)->dynamic_shared(name, line, granule);
+}
+int sim_barrier(int op, int predicate, int line) { return on_device("__syncthreads() outside a kernel", line)->barrier(op, predicate, line); }
+uint64_t sim_warp(int op, uint32_t mask, int line, uint64_t value, int source) {
+    return on_device("a warp-level function outside a kernel", line)->warp_operation(op, mask, line, value, source);
+}
+uint32_t sim_active_mask() { return on_device("__activemask() outside a kernel", 0)->active_mask(); }
+uint32_t sim_lane() { return on_device("a warp-level function outside a kernel", 0), current_thread()->lane; }
+void sim_fence() {
+    Worker* w = current_worker;
+    if (w && current_thread() && w->released) w->released[w->block_linear].store(1);
+}
+void sim_set_dynamic_limit(const void* function, size_t bytes) {
+    (void)function;
+    if (!current_context) return;
+    std::lock_guard<std::mutex> lock(limits_mutex);
+    size_t& limit = dynamic_limits[current_context->module_base];
+    limit = std::max(limit, bytes);
+}
+long long sim_clock() {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+int sim_printf(const char* format, ...) {
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    Worker* w = current_worker;
+    if (w) w->in_engine = true;  // the C library's locks, too
+    int n = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    size_t length = strlen(text);
+    if (w && current_thread()) {
+        w->print(text, length);
+    } else if (current_context) {
+        std::lock_guard<std::mutex> lock(current_context->mutex);
+        current_context->output.append(text, length);
+    } else {
+        fwrite(text, 1, length, stdout);
+    }
+    if (w) w->in_engine = false;
+    return n;
+}
+
+static void stop_here(Kind kind, Detail detail, const char* text, int line, uint64_t pc = 0) {
+    Worker* w = current_worker;
+    Error e{};
+    if (w && current_thread()) e = w->error_here(kind, detail, pc, line);
+    else e.kind = kind, e.detail = detail, e.launch = -1, e.space = 2, e.region = INT32_MIN, e.line = line, e.pc = pc;
+    snprintf(e.text, sizeof e.text, "%s", text);
+    if (w && current_thread()) w->raise(e);
+    if (current_context) current_context->fail(e);
+    if (host_escape) siglongjmp(*host_escape, 1);
+    throw Abort();
+}
+void sim_unsupported(const char* what, int line) {
+    stop_here(kUnsupported, kPlain, what, line);
+    __builtin_unreachable();
+}
+void sim_assert_failed(const char* expression, int line) {
+    stop_here(kLaunch, kAssertion, expression, line);
+    __builtin_unreachable();
+}
+// A cell is linked with --wrap for these, so that they end the kernel and not the notebook.
+void __wrap_exit(int) { stop_here(kUnsupported, kExited, "exit()", 0, reinterpret_cast<uint64_t>(__builtin_return_address(0))); }
+void __wrap__exit(int) { stop_here(kUnsupported, kExited, "_exit()", 0, reinterpret_cast<uint64_t>(__builtin_return_address(0))); }
+void __wrap_quick_exit(int) { stop_here(kUnsupported, kExited, "quick_exit()", 0, reinterpret_cast<uint64_t>(__builtin_return_address(0))); }
+void __wrap_abort() { stop_here(kUnsupported, kExited, "abort()", 0, reinterpret_cast<uint64_t>(__builtin_return_address(0))); }
+void __wrap___assert_fail(const char* expression, const char*, unsigned line, const char*) { stop_here(kLaunch, kAssertion, expression, static_cast<int>(line)); }
+
+int sim_memcpy(void* d, const void* s, size_t n) {
+    memmove(d, s, n);
+    if (Context* c = current_context)
+        if (Region* r = c->find(reinterpret_cast<uintptr_t>(d)))
+            if (r->written) {
+                size_t from = reinterpret_cast<uintptr_t>(d) - r->base;
+                for (size_t g = from >> r->granule_shift; g <= (from + std::max<size_t>(n, 1) - 1) >> r->granule_shift && (g << r->granule_shift) < r->bytes; ++g) r->written[g].store(1);
+            }
+    return 0;
+}
+int sim_memset(void* d, int v, size_t n) {
+    memset(d, v, n);
+    return sim_memcpy(d, d, n);
+}
+
+// ------------------------------------------------------------------------------------------------- interface for Python
+
+Context* sim_create(int checked, int workers, int order, uint64_t seed) {
+    Context* c = new Context;
+    c->checked = checked, c->workers = std::max(workers, 1), c->order = order, c->seed = seed;
+    return c;
+}
+void sim_destroy(Context* c) { delete c; }
+
+void sim_trace(Context* c, unsigned x, unsigned y, unsigned z, unsigned warp) {
+    c->tracing = true;
+    c->trace_block = {x, y, z};
+    c->trace_warp = warp;
+}
+
+// Tells where the cell's library is loaded: its statics and constants may be read by kernels.
+int sim_set_module(Context* c, const void* inside) {
+    struct Search {
+        Context* c;
+        uintptr_t inside;
+    } search{c, reinterpret_cast<uintptr_t>(inside)};
+    dl_iterate_phdr(
+        [](dl_phdr_info* info, size_t, void* data) {
+            auto* s = static_cast<Search*>(data);
+            bool mine = false;
+            for (int i = 0; i < info->dlpi_phnum; ++i) {
+                const auto& p = info->dlpi_phdr[i];
+                if (p.p_type == PT_LOAD && s->inside - (info->dlpi_addr + p.p_vaddr) < p.p_memsz) mine = true;
+            }
+            if (!mine) return 0;
+            s->c->module_base = info->dlpi_addr;
+            for (int i = 0; i < info->dlpi_phnum; ++i) {
+                const auto& p = info->dlpi_phdr[i];
+                if (p.p_type == PT_LOAD) s->c->module.emplace_back(info->dlpi_addr + p.p_vaddr, p.p_memsz);
+            }
+            return 1;
+        },
+        &search);
+    return c->module_base != 0;
+}
+uint64_t sim_module_base(Context* c) { return c->module_base; }
+
+void sim_add_region(Context* c, const void* base, size_t bytes, int itemsize, int id, int uninitialised) {
+    if (!bytes) return;
+    Region* r = new Region;
+    r->base = reinterpret_cast<uintptr_t>(base);
+    r->bytes = bytes;
+    r->granule_shift = itemsize >= 4 ? 2 : itemsize >= 2 ? 1 : 0;
+    r->id = id;
+    if (uninitialised && c->checked) {
+        size_t granules = ((bytes - 1) >> r->granule_shift) + 1;
+        r->written = static_cast<std::atomic<uint8_t>*>(calloc(granules, 1));
+    }
+    c->add(r);
+}
+
+int sim_malloc(void** p, size_t bytes) {
+    Context* c = current_context;
+    // 1,024 spare bytes on each side, so that a step over the edge lands on nobody's memory.
+    char* memory = static_cast<char*>(aligned_alloc(1024, ((bytes + 1023) & ~size_t(1023)) + 2048));
+    if (!memory) return 2;
+    *p = memory + 1024;
+    c->allocations.push_back(memory);
+    sim_add_region(c, *p, bytes, 4, 1000000 + static_cast<int>(c->allocations.size()), 1);
+    return 0;
+}
+int sim_free(void* p) {
+    Context* c = current_context;
+    if (!p || !c) return 0;
+    if (Region* r = c->find(reinterpret_cast<uintptr_t>(p))) {
+        c->regions.erase(std::find(c->regions.begin(), c->regions.end(), r));
+        free_region(r);
+    }
+    return 0;  // the memory itself lives until the call ends: a late access must fault as ours, not as the allocator's
+}
+
+// Calls `function(a, b, c, d, e, f)` with faults turned into errors of the context. Returns its result, or -1000 after an error.
+int sim_call(Context* c, int (*function)(void*, void*, void*, void*, void*, void*), void* a0, void* a1, void* a2, void* a3, void* a4, void* a5) {
+    Context* outer = current_context;
+    current_context = c;
+    AlternateStack stack;
+    Running here;
+    install_handlers();
+    sigjmp_buf escape;
+    sigjmp_buf* outer_escape = host_escape;
+    volatile int result = -1000;
+    if (sigsetjmp(escape, 1) == 0) {
+        host_escape = &escape;
+        try {
+            result = function(a0, a1, a2, a3, a4, a5);
+        } catch (const Abort&) {
+        }
+    }
+    host_escape = outer_escape;
+    remove_handlers();
+    current_context = outer;
+    return c->failed.load() ? -1000 : result;
+}
+
+// Stops a running call, from another thread: kernels within a scheduling step, endless loops by a signal.
+void sim_cancel(Context* c) {
+    c->cancelled.store(true);
+    std::lock_guard<std::mutex> lock(running_mutex);
+    for (auto& [context, thread] : running)
+        if (context == c) pthread_kill(thread, kStop);
+}
+
+const Error* sim_error(Context* c) { return c->failed.load() ? &c->error : nullptr; }
+const char* sim_output(Context* c, size_t* dropped) {
+    *dropped = c->output_dropped;
+    return c->output.c_str();
+}
+size_t sim_launches(Context* c) { return c->launches.size(); }
+
+struct LaunchInfo {
+    const char* kernel;
+    const Site* sites;
+    uint64_t site_count, dynamic_shared, static_shared;
+    uint32_t grid[3], block[3];
+    int32_t line;
+};
+void sim_launch_info(Context* c, size_t i, LaunchInfo* info) {
+    const Launch& l = c->launches[i];
+    *info = LaunchInfo{l.kernel.c_str(), l.sites.data(), l.sites.size(), l.dynamic_shared, l.static_shared,
+                       {l.grid.x, l.grid.y, l.grid.z}, {l.block.x, l.block.y, l.block.z}, l.line};
+}
+const Request* sim_requests(Context* c, size_t* n) {
+    *n = c->requests.size();
+    return c->requests.data();
+}
+}

@@ -1,0 +1,54 @@
+#include "context.h"
+
+#include <algorithm>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+namespace sim {
+
+thread_local Context* current_context = nullptr;
+
+Region* Context::find(uintptr_t address) const {
+    auto it = std::upper_bound(regions.begin(), regions.end(), address, [](uintptr_t a, const Region* r) { return a < r->base; });
+    if (it == regions.begin()) return nullptr;
+    Region* region = *--it;
+    return region->contains(address) ? region : nullptr;
+}
+
+void Context::add(Region* region) {
+    auto it = std::upper_bound(regions.begin(), regions.end(), region->base, [](uintptr_t a, const Region* r) { return a < r->base; });
+    regions.insert(it, region);
+}
+
+void Context::fail(const Error& e) {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (failed.load()) return;
+    error = e;
+    failed.store(true);
+}
+
+Context::~Context() {
+    for (Region* region : regions) free_region(region);
+    for (void* p : allocations) free(p);
+}
+
+void map_cells(Region* region) {
+    if (region->cells || !region->bytes) return;
+    region->cell_bytes = ((region->bytes - 1) >> region->granule_shift) * sizeof(Cell) + sizeof(Cell);
+    void* p = mmap(nullptr, region->cell_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    region->cells = p == MAP_FAILED ? nullptr : static_cast<Cell*>(p);
+}
+
+void drop_cells(Region* region) {
+    if (region->cells) munmap(static_cast<void*>(region->cells), region->cell_bytes);
+    region->cells = nullptr;
+}
+
+void free_region(Region* region) {
+    drop_cells(region);
+    free(region->written);
+    delete region;
+}
+
+}  // namespace sim

@@ -1,0 +1,162 @@
+// The state of one call of a launcher: the memory it may touch, what its launches counted, and the first error.
+#pragma once
+#include <atomic>
+#include <mutex>
+#include <stdint.h>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "../include/sim/abi.h"
+
+namespace sim {
+
+enum Space : uint8_t { kGlobal, kShared };
+enum Access : uint8_t { kLoad, kStore, kAtomic };
+
+// Who touched a granule of memory last. One 64-bit word holds block, barrier epoch, warp epoch, thread and flags (shadow.h).
+struct Cell {
+    std::atomic<uint64_t> writer, reader;
+    std::atomic<uint32_t> writer_pc, reader_pc;
+};
+
+// A stretch of memory that the kernel may touch: a tensor, or a shared variable of the running block.
+struct Region {
+    uintptr_t base = 0;
+    size_t bytes = 0;
+    uint32_t granule_shift = 2;
+    Space space = kGlobal;
+    int id = 0;                      // index of a tensor in the call's list, or -1-index of a shared variable
+    std::atomic<uint8_t>* written = nullptr;  // one byte a granule, only for memory that began uninitialised
+    Cell* cells = nullptr;           // mapped lazily, zero = untouched in this launch
+    size_t cell_bytes = 0;
+    const SimSharedSite* site = nullptr;
+    bool contains(uintptr_t a) const { return a - base < bytes; }
+};
+
+enum Kind {
+    kNoError,
+    kOutOfBounds,
+    kMisaligned,
+    kUninitializedRead,
+    kRace,
+    kBarrierDivergence,
+    kDeadlock,
+    kTimeout,
+    kLaunch,
+    kUnsupported
+};
+
+// Plain data, read by Python through ctypes (utils/simulator/engine.py mirrors it).
+struct Error {
+    int32_t kind;
+    int32_t launch;      // index of the launch, -1 outside one
+    int32_t detail;      // which wording applies (errors.py)
+    int32_t access;      // 0 load, 1 store, 2 atomic
+    int32_t space;       // 0 global, 1 shared, 2 neither
+    int32_t bytes;
+    int32_t region;      // the region concerned or the nearest one, as Region::id; INT32_MIN: none
+    int32_t line;        // known without the pc (barriers), else 0
+    int32_t other_line;
+    int32_t has_other;
+    int64_t offset;      // bytes from that region's start
+    uint64_t pc, other_pc;
+    uint32_t block[3], thread[3], other_block[3], other_thread[3];
+    char text[256];
+};
+
+// Details of an error: which sentence errors.py forms.
+enum Detail {
+    kPlain,
+    kStackOverflow,
+    kWildPointer,      // no region is near
+    kDivisionByZero,
+    kSegfault,
+    kExited,           // exit(), abort() in the source
+    kAssertion,
+    kBadConfiguration,
+    kExitedBeforeBarrier,
+    kOtherBarrier,
+    kWarpWaits,
+    kIllegalInstruction,
+    kOutOfStacks,
+    kFreed
+};
+
+struct Counts {
+    uint64_t requests = 0, sectors = 0, wavefronts = 0, conflicts = 0, bytes = 0;
+    void add(const Counts& o) {
+        requests += o.requests, sectors += o.sectors, wavefronts += o.wavefronts, conflicts += o.conflicts, bytes += o.bytes;
+    }
+};
+
+// Counts of one instruction: where it is (pc), what it does (space, access) and how wide it is.
+struct Site {
+    uint64_t pc;
+    uint32_t what;  // space << 8 | access
+    uint32_t bytes;
+    Counts counts;
+};
+
+struct Lane {
+    uint64_t address;  // offset from the region's base
+    int32_t region;    // INT32_MIN: the lane took no part
+    int32_t bytes;
+};
+struct Request {
+    uint64_t pc;
+    uint32_t what;
+    int32_t launch;
+    uint32_t sectors, wavefronts;
+    Lane lanes[32];
+};
+
+struct Launch {
+    std::string kernel;
+    int line = 0;
+    uint3 grid{}, block{};
+    size_t dynamic_shared = 0, static_shared = 0;
+    std::vector<Site> sites;
+};
+
+struct Context {
+    bool checked = false;
+    int workers = 1;
+    int order = 0;          // 0 forward, 1 reverse, 2 random
+    uint64_t seed = 0;
+    bool tracing = false;
+    uint3 trace_block{};
+    unsigned trace_warp = 0;
+
+    std::vector<Region*> regions;  // sorted by base
+    std::vector<Launch> launches;
+    std::vector<Request> requests;
+    std::vector<std::pair<uintptr_t, size_t>> module;  // loaded segments of the cell's library: constants, statics
+    uintptr_t module_base = 0;
+    std::vector<void*> allocations;  // cudaMalloc
+
+    std::mutex mutex;               // guards error and output
+    Error error{};
+    std::atomic<bool> failed{false};
+    std::atomic<bool> cancelled{false};
+    std::string output;
+    size_t output_dropped = 0;
+
+    Region* find(uintptr_t address) const;
+    void add(Region* region);
+    void fail(const Error& e);
+    ~Context();
+};
+
+// Thrown through the launcher after an error, to the entry point that Python called.
+struct Abort {
+    virtual ~Abort() = default;
+};
+
+extern thread_local Context* current_context;
+
+void free_region(Region* region);
+void map_cells(Region* region);
+void drop_cells(Region* region);
+
+}  // namespace sim

@@ -1,0 +1,436 @@
+// What a kernel does to memory: checked before it happens, recorded by lane, merged into warp-level requests and counted.
+//
+// Each lane runs on its own until it waits, and leaves a trace of basic blocks and accesses. Merging walks the 32 traces as the
+// hardware would have executed them: of the lanes' next events, the one deepest in calls and lowest in the code goes first, and
+// all lanes whose next event is that same one go together. Lanes that took a branch together thus make one request, and lanes
+// that skipped a loop's body wait behind it.
+#include <algorithm>
+#include <string.h>
+
+#include "worker.h"
+
+namespace sim {
+
+static constexpr uint64_t kMemory = 0x80;  // bit of a trace word's kind: an access, not a basic block
+
+static inline uint64_t kind_of(Access access, unsigned size_log2) { return kMemory | uint64_t(size_log2) << 3 | access; }
+
+// ------------------------------------------------------------------------------------------------------------- recording
+
+// The slow path of sim/hot.h's sim_access: a region not touched lately, memory that is not counted, or an error.
+void Worker::record(uintptr_t address, unsigned size_log2, Access access, uint64_t pc) {
+    const unsigned bytes = 1u << size_log2;
+    const SimRecent* r = lookup(address, bytes, access, pc);
+    if (!r) return;  // the thread's own stack, a constant, a parameter
+    const size_t offset = address - r->base;
+    if (offset + bytes > r->bytes) out_of_bounds(address, bytes, access, pc);
+    if (address & (bytes - 1)) {
+        Error e = error_here(kMisaligned, kPlain, pc);
+        e.access = access, e.bytes = static_cast<int>(bytes);
+        name_region(&e, table_[r->tag >> 48], static_cast<int64_t>(offset));
+        raise(e);
+    }
+    Thread* t = current_thread();
+    *t->address++ = r->tag | offset;
+    *t->word++ = t->word_base + (pc << 24) + kind_of(access, size_log2) + r->kind;
+    if (t->word == t->word_end) full();
+}
+
+// A word's base has the library's address subtracted already, so that a return address needs one shift and one addition.
+static uint64_t base_of(int depth, uint16_t path, uint64_t module_base) {
+    return (uint64_t(0xff - std::min(depth, 0xff)) << 56 | uint64_t(path) << 8) - (module_base << 24);
+}
+
+void Worker::enter_function(uint64_t pc) {
+    Thread* t = current_thread();
+    if (t->depth < 64) t->paths[t->depth] = t->path;
+    ++t->depth;
+    t->path = static_cast<uint16_t>(t->path * 31 + (pc - context->module_base) * 40503u);
+    t->word_base = base_of(t->depth, t->path, context->module_base);
+}
+
+void Worker::leave_function() {
+    Thread* t = current_thread();
+    if (t->depth == 0) return;
+    --t->depth;
+    t->path = t->depth < 64 ? t->paths[t->depth] : 0;
+    t->word_base = base_of(t->depth, t->path, context->module_base);
+}
+
+// Finds whose memory an address is and puts it first among the recent regions; null for memory that is not counted.
+const SimRecent* Worker::lookup(uintptr_t address, unsigned bytes, Access access, uint64_t pc) {
+    InEngine guard(&in_engine);
+    if (current_thread()->stack->contains(reinterpret_cast<void*>(address))) return nullptr;
+    Region* region = nullptr;
+    for (size_t i = 0; i < shared_count_ && !region; ++i)
+        if (shared_pool_[i]->contains(address)) region = shared_pool_[i].get();
+    if (!region) region = context->find(address);
+    if (!region) {
+        for (auto& [base, size] : context->module)
+            if (address - base < size) return nullptr;
+        out_of_bounds(address, bytes, access, pc);
+    }
+    auto [it, fresh] = table_index_.try_emplace(region, static_cast<uint32_t>(table_.size()));
+    if (fresh) table_.push_back(region);
+    for (int i = 3; i > 0; --i) recent_[i] = recent_[i - 1];
+    recent_[0] = SimRecent{region->base, region->bytes, uint64_t(it->second) << 48, uint64_t(region->space) << 2};
+    return recent_;
+}
+
+// Says which memory an error is about; of shared variables also name, number of elements and index, as "tile:264:270".
+void Worker::name_region(Error* e, const Region* region, int64_t offset) {
+    e->space = region->space, e->region = region->id, e->offset = offset;
+    if (!region->site) return;
+    const int64_t granule = static_cast<int64_t>(region->site->granule);
+    const int64_t index = offset >= 0 ? offset / granule : -((-offset + granule - 1) / granule);
+    snprintf(e->text, sizeof e->text, "%s:%zu:%lld", region->site->name, region->site->bytes / region->site->granule, static_cast<long long>(index));
+}
+
+void Worker::out_of_bounds(uintptr_t address, unsigned bytes, Access access, uint64_t pc) {
+    // Name the region whose edge is nearest: that is the one the index was meant for.
+    Region* nearest = nullptr;
+    uint64_t distance = ~uint64_t(0);
+    auto consider = [&](Region* r) {
+        uint64_t d = address < r->base ? r->base - address : address + bytes - (r->base + r->bytes);
+        if (d < distance) distance = d, nearest = r;
+    };
+    const bool in_arena = address - reinterpret_cast<uintptr_t>(arena_) < (1 << 20);
+    if (in_arena)
+        for (size_t i = 0; i < shared_count_; ++i) consider(shared_pool_[i].get());
+    else
+        for (Region* r : context->regions) consider(r);
+    Error e = error_here(kOutOfBounds, kPlain, pc);
+    e.access = access, e.bytes = static_cast<int>(bytes), e.space = in_arena ? kShared : kGlobal;
+    if (nearest && (in_arena || distance < (uint64_t(1) << 36))) {
+        name_region(&e, nearest, static_cast<int64_t>(address - nearest->base));
+    } else {
+        e.detail = kWildPointer;
+        e.offset = static_cast<int64_t>(address);
+    }
+    raise(e);
+}
+
+// --------------------------------------------------------------------------------------------------------------- merging
+
+bool Worker::drain(int warp) {
+    const int first = warp * 32, n = std::min<int>(32, static_cast<int>(threads_.size()) - first);
+    Thread* lanes = &threads_[first];
+    uint64_t next[32];  // each lane's next word; all ones where it has none
+    bool starved = false;
+    for (int i = 0; i < 32; ++i) {
+        next[i] = ~uint64_t(0);
+        if (i >= n) continue;
+        Thread& t = lanes[i];
+        if (t.head < t.tail()) next[i] = t.trace->word[t.head];
+        else starved |= t.state == kFull || t.state == kReady;
+    }
+    uint64_t addresses[32];
+    while (!starved) {
+        // Usually all lanes are at the same place; else the lowest word goes first.
+        uint64_t lowest = next[0], different = 0;
+        for (int i = 1; i < 32; ++i) different |= next[i] ^ lowest;
+        uint32_t mask = ~0u;
+        if (different) {
+            for (int i = 1; i < 32; ++i) lowest = std::min(lowest, next[i]);
+            mask = 0;
+            for (int i = 0; i < 32; ++i) mask |= uint32_t(next[i] == lowest) << i;
+        }
+        if (lowest == ~uint64_t(0)) break;
+        const bool memory = lowest & kMemory;
+        for (uint32_t m = mask; m; m &= m - 1) {
+            const int i = __builtin_ctz(m);
+            Thread& t = lanes[i];
+            if (memory) addresses[i] = t.trace->address[t.address_head++];
+            if (++t.head < t.tail()) {
+                next[i] = t.trace->word[t.head];
+            } else {
+                next[i] = ~uint64_t(0);
+                starved |= t.state == kFull || t.state == kReady;
+            }
+        }
+        if (memory) process(warp, mask, lowest, addresses);
+    }
+    for (int i = 0; i < n; ++i) {
+        Thread& t = lanes[i];
+        if (!t.head) continue;
+        const int words = t.tail() - t.head, kept = static_cast<int>(t.address - t.trace->address) - t.address_head;
+        memmove(t.trace->word, t.trace->word + t.head, sizeof(uint64_t) * static_cast<size_t>(words));
+        memmove(t.trace->address, t.trace->address + t.address_head, sizeof(uint64_t) * static_cast<size_t>(kept));
+        t.reset_trace(words, kept);
+    }
+    return !starved;
+}
+
+// 32-byte sectors touched together. Tensors start at a sector, so offsets are as good as addresses.
+static unsigned count_sectors(uint32_t mask, const uint64_t* addresses) {
+    uint64_t keys[32];
+    int n = 0;
+    bool sorted = true;
+    for (uint32_t m = mask; m; m &= m - 1) {
+        uint64_t key = addresses[__builtin_ctz(m)] >> 5;
+        if (n && key == keys[n - 1]) continue;
+        sorted &= !n || key > keys[n - 1];
+        keys[n++] = key;
+    }
+    if (sorted) return static_cast<unsigned>(n);
+    std::sort(keys, keys + n);
+    return static_cast<unsigned>(std::unique(keys, keys + n) - keys);
+}
+
+// Passes through shared memory's 32 banks of 4 bytes: lanes of one pass may share a word but not a bank. Accesses of 8 and 16
+// bytes are served by half and quarter warps.
+static unsigned count_wavefronts(uint32_t mask, const uint64_t* addresses, unsigned bytes, unsigned* ideal) {
+    const unsigned group = bytes == 16 ? 8 : bytes == 8 ? 16 : 32;
+    unsigned total = 0;
+    *ideal = 0;
+    for (unsigned from = 0; from < 32; from += group) {
+        uint32_t part = group == 32 ? mask : mask >> from & ((1u << group) - 1);
+        if (!part) continue;
+        ++*ideal;
+        uint64_t words[32][8];
+        uint8_t count[32] = {};
+        unsigned worst = 1;
+        for (; part; part &= part - 1) {
+            const uint64_t address = addresses[from + __builtin_ctz(part)];
+            for (unsigned b = 0; b < std::max(bytes, 4u); b += 4) {
+                const uint64_t word = (address + b) >> 2;
+                const unsigned bank = word & 31;
+                bool known = false;
+                for (int k = 0; k < count[bank] && k < 8; ++k) known |= words[bank][k] == word;
+                if (known) continue;
+                if (count[bank] < 8) words[bank][count[bank]] = word;
+                else {
+                    // More than eight words of one bank: rare enough to search the lanes again.
+                    for (unsigned l = from; l < from + __builtin_ctz(part); ++l)
+                        if ((mask >> l & 1) && (addresses[l] >> 2) == word) known = true;
+                    if (known) continue;
+                }
+                worst = std::max<unsigned>(worst, ++count[bank]);
+            }
+        }
+        total += worst;
+    }
+    return total;
+}
+
+void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* addresses) {
+    const Access access = static_cast<Access>(word & 3);
+    const Space space = static_cast<Space>(word >> 2 & 1);
+    const unsigned bytes = 1u << (word >> 3 & 7);
+    const uint32_t pc = static_cast<uint32_t>(word >> 24);
+    const uint32_t what = uint32_t(space) << 8 | access;
+    Thread* lanes = &threads_[warp * 32];
+
+    Counts* c = counts_of(pc, what, bytes);
+    unsigned sectors = 0, wavefronts = 0, ideal = 0;
+    if (space == kGlobal) {
+        sectors = count_sectors(mask, addresses);
+    } else {
+        wavefronts = count_wavefronts(mask, addresses, bytes, &ideal);
+    }
+    c->requests += 1;
+    c->sectors += sectors;
+    c->wavefronts += wavefronts;
+    c->conflicts += wavefronts - ideal;
+    c->bytes += uint64_t(bytes) * __builtin_popcount(mask);
+
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const int i = __builtin_ctz(m);
+        Region* region = table_[addresses[i] >> 48];
+        check_cells(&lanes[i], region, addresses[i] & 0xffffffffffff, bytes, access, pc);
+    }
+    if (tracing_warp_ && context->requests.size() < 100000) {
+        Request r{};
+        r.pc = pc, r.what = what, r.launch = launch_index_, r.sectors = sectors, r.wavefronts = wavefronts;
+        for (int i = 0; i < 32; ++i) {
+            r.lanes[i].region = INT32_MIN;
+            if (!(mask >> i & 1)) continue;
+            r.lanes[i] = {addresses[i] & 0xffffffffffff, table_[addresses[i] >> 48]->id, static_cast<int32_t>(bytes)};
+        }
+        context->requests.push_back(r);
+    }
+}
+
+Counts* Worker::counts_of(uint64_t pc, uint32_t what, uint32_t bytes) {
+    size_t h = (pc * 2654435761u ^ what * 40503u ^ bytes * 97u) & 4095;
+    for (;; h = (h + 1) & 4095) {
+        int i = site_slots_[h];
+        if (i < 0) break;
+        Site& s = sites_[i];
+        if (s.pc == pc && s.what == what && s.bytes == bytes) return &s.counts;
+    }
+    if (sites_.size() < 4000) site_slots_[h] = static_cast<int>(sites_.size());
+    sites_.push_back(Site{pc, what, bytes, {}});
+    return &sites_.back().counts;
+}
+
+void Worker::merge_into(Launch* launch) {
+    for (const Site& s : sites_) {
+        auto it = std::find_if(launch->sites.begin(), launch->sites.end(),
+                               [&](const Site& o) { return o.pc == s.pc && o.what == s.what && o.bytes == s.bytes; });
+        if (it == launch->sites.end()) launch->sites.push_back(s);
+        else it->counts.add(s.counts);
+    }
+    sites_.clear();
+    launch->static_shared = std::max(launch->static_shared, static_max_);
+}
+
+// ----------------------------------------------------------------------------------------- races and uninitialised memory
+
+void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned bytes, Access access, uint32_t pc) {
+    if (!region->cells) return;
+    const size_t from = offset >> region->granule_shift, to = (offset + bytes - 1) >> region->granule_shift;
+    const Id me = Id::make(region->space == kShared ? 0 : block_linear, epoch_, t->warp_epoch, t->linear);
+    for (size_t g = from; g <= to; ++g) {
+        Cell& cell = region->cells[g];
+        if (access != kStore) {
+            // Reading, alone or as a part of an atomic operation.
+            if (region->space == kShared ? !cell.writer.load(std::memory_order_relaxed)
+                                         : region->written && !region->written[g].load(std::memory_order_relaxed)) {
+                if (pending_.size() < 64) pending_.push_back({region, g, pc, bytes, t});
+            }
+        }
+        if (access == kLoad) {
+            const uint64_t old = cell.reader.load(std::memory_order_relaxed), joined = join_reader(old, me);
+            if (joined != old) {
+                cell.reader.store(joined, std::memory_order_seq_cst);
+                cell.reader_pc.store(pc, std::memory_order_relaxed);
+            }
+            const Id writer{cell.writer.load(std::memory_order_seq_cst)};
+            if (writer && unordered(writer, me) && !(acquired && released && writer.block() != me.block() && released[writer.block()].load()))
+                raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer, cell.writer_pc.load(), true));
+            continue;
+        }
+        const uint64_t mine = me.bits | (access == kAtomic ? Id::kAtomic : 0);
+        const Id writer{cell.writer.exchange(mine, std::memory_order_seq_cst)};
+        if (writer && unordered(writer, me) && !(access == kAtomic && writer.has(Id::kAtomic)) &&
+            !(acquired && released && writer.block() != me.block() && released[writer.block()].load()))
+            raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer, cell.writer_pc.load(), true));
+        const Id reader{cell.reader.load(std::memory_order_seq_cst)};
+        if (reader && readers_unordered(reader, me)) {
+            // The recorded reader may be this very thread, beside others whose names are not kept.
+            const bool known = reader.block() != me.block() || reader.thread() != me.thread();
+            raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, reader, cell.reader_pc.load(), known));
+        }
+        cell.writer_pc.store(pc, std::memory_order_relaxed);
+        if (region->written) region->written[g].store(1, std::memory_order_relaxed);
+    }
+}
+
+Error Worker::race_error(const Thread* t, const Region* region, size_t offset, unsigned bytes, Access access, uint32_t pc, Id other, uint32_t other_pc,
+                         bool other_known) const {
+    Error e = error_here(kRace, kPlain, context->module_base + pc);
+    memcpy(e.thread, &t->index, sizeof e.thread);
+    e.access = access, e.bytes = static_cast<int>(bytes);
+    name_region(&e, region, static_cast<int64_t>(offset));
+    e.other_pc = context->module_base + other_pc;
+    e.has_other = other_known;
+    const uint3 b = config_->block, g = config_->grid;
+    const unsigned n = other.thread();
+    const uint64_t k = region->space == kShared ? block_linear : other.block();
+    const uint3 thread{n % b.x, n / b.x % b.y, n / b.x / b.y};
+    const uint3 block{unsigned(k % g.x), unsigned(k / g.x % g.y), unsigned(k / g.x / g.y)};
+    memcpy(e.other_thread, &thread, sizeof thread);
+    memcpy(e.other_block, &block, sizeof block);
+    return e;
+}
+
+// A value was read that nobody had written. It is told at the next barrier, because a write by another thread before that
+// barrier makes it a race, which is the better explanation.
+void Worker::report_pending() {
+    if (pending_.empty()) return;
+    const Pending& p = pending_.front();
+    Error e = error_here(kUninitializedRead, kPlain, context->module_base + p.pc);
+    memcpy(e.thread, &p.thread->index, sizeof e.thread);
+    e.access = kLoad, e.bytes = static_cast<int>(p.bytes);
+    name_region(&e, p.region, static_cast<int64_t>(p.granule << p.region->granule_shift));
+    raise(e);
+}
+
+}  // namespace sim
+
+// ----------------------------------------------------------------- the rest of what instrumented cells call (see sim/hot.h)
+
+using sim::current_worker;
+
+#define HERE reinterpret_cast<uint64_t>(__builtin_return_address(0))
+
+extern "C" {
+void sim_trace_full() { current_worker->full(); }
+void sim_access_slow(const void* p, unsigned size_log2, unsigned access, uint64_t pc) {
+    current_worker->record(reinterpret_cast<uintptr_t>(p), size_log2, static_cast<sim::Access>(access), pc);
+}
+// A copy of a whole struct: the widest accesses that its alignment allows.
+void sim_access_range(const void* p, size_t bytes, unsigned access, uint64_t pc) {
+    if (!sim_running) return;
+    const char* c = static_cast<const char*>(p);
+    while (bytes) {
+        unsigned log2 = 4;
+        while ((1u << log2) > bytes || (reinterpret_cast<uintptr_t>(c) & ((1u << log2) - 1))) --log2;
+        sim_access_slow(c, log2, access, pc);
+        c += 1u << log2, bytes -= 1u << log2;
+    }
+}
+void sim_enter(uint64_t pc) { current_worker->enter_function(pc); }
+void sim_leave() { current_worker->leave_function(); }
+
+void __tsan_init() {}
+void __tsan_vptr_update(void**, void*) {}
+void __tsan_vptr_read(void**) {}
+// clang calls these where g++ calls the C library.
+void* __tsan_memcpy(void* d, const void* s, size_t n) {
+    sim_access_range(s, n, sim::kLoad, HERE);
+    sim_access_range(d, n, sim::kStore, HERE);
+    return memcpy(d, s, n);
+}
+void* __tsan_memmove(void* d, const void* s, size_t n) {
+    sim_access_range(s, n, sim::kLoad, HERE);
+    sim_access_range(d, n, sim::kStore, HERE);
+    return memmove(d, s, n);
+}
+void* __tsan_memset(void* d, int v, size_t n) {
+    sim_access_range(d, n, sim::kStore, HERE);
+    return memset(d, v, n);
+}
+
+// Host code of a launcher may use std::atomic; kernels use atomicAdd and friends.
+#define ATOMICS(bits, T)                                                                                                             \
+    T __tsan_atomic##bits##_load(const volatile T* p, int) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }                           \
+    void __tsan_atomic##bits##_store(volatile T* p, T v, int) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }                           \
+    T __tsan_atomic##bits##_exchange(volatile T* p, T v, int) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }                 \
+    T __tsan_atomic##bits##_fetch_add(volatile T* p, T v, int) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }                 \
+    T __tsan_atomic##bits##_fetch_sub(volatile T* p, T v, int) { return __atomic_fetch_sub(p, v, __ATOMIC_SEQ_CST); }                 \
+    T __tsan_atomic##bits##_fetch_and(volatile T* p, T v, int) { return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST); }                 \
+    T __tsan_atomic##bits##_fetch_or(volatile T* p, T v, int) { return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); }                   \
+    T __tsan_atomic##bits##_fetch_xor(volatile T* p, T v, int) { return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST); }                 \
+    int __tsan_atomic##bits##_compare_exchange_strong(volatile T* p, T* e, T v, int, int) {                                           \
+        return __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                                       \
+    }                                                                                                                                 \
+    int __tsan_atomic##bits##_compare_exchange_weak(volatile T* p, T* e, T v, int, int) {                                             \
+        return __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                                       \
+    }
+ATOMICS(8, uint8_t)
+ATOMICS(16, uint16_t)
+ATOMICS(32, uint32_t)
+ATOMICS(64, uint64_t)
+void __tsan_atomic_thread_fence(int) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+void __tsan_atomic_signal_fence(int) {}
+
+void sim_atomic(const void* p, int bytes) {
+    sim::Worker* w = current_worker;
+    if (!sim_running) return;
+    if (!w->context->checked) {
+        static thread_local unsigned spins = 0;
+        if (++spins % 64 == 0) w->full();  // somebody may wait in a loop for another thread
+        return;
+    }
+    w->acquired = true;
+    w->record(reinterpret_cast<uintptr_t>(p), static_cast<unsigned>(__builtin_ctz(static_cast<unsigned>(bytes))), sim::kAtomic, HERE);
+}
+void sim_read(const void* p, int bytes) {
+    if (sim_running && current_worker->context->checked) sim_access_range(p, static_cast<size_t>(bytes), sim::kLoad, HERE);
+}
+void sim_write(void* p, int bytes) {
+    if (sim_running && current_worker->context->checked) sim_access_range(p, static_cast<size_t>(bytes), sim::kStore, HERE);
+}
+}

@@ -1,0 +1,380 @@
+#include "worker.h"
+
+#include <algorithm>
+#include <string.h>
+#include <sys/mman.h>
+
+extern "C" {
+__thread SimIndices sim_indices __attribute__((tls_model("initial-exec")));
+__thread SimLane* sim_running __attribute__((tls_model("initial-exec"))) = nullptr;
+}
+
+namespace sim {
+
+__thread Worker* current_worker __attribute__((tls_model("initial-exec"))) = nullptr;
+
+static constexpr size_t kArena = 1 << 20;      // more than any GPU's shared memory: gaps between variables included
+static constexpr size_t kStaticLimit = 49152;  // 48 KB of static shared memory is CUDA's limit
+static constexpr size_t kGap = 256;            // unowned bytes around every shared variable
+static constexpr size_t kOutputLimit = 1 << 20;
+
+Worker::Worker() : traces_(new Trace[32]), site_slots_(4096, -1) {
+    arena_ = static_cast<char*>(mmap(nullptr, kArena, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    arena_cells_ = static_cast<Cell*>(
+        mmap(nullptr, kArena * sizeof(Cell), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+}
+
+Worker::~Worker() {
+    munmap(arena_, kArena);
+    munmap(static_cast<void*>(arena_cells_), kArena * sizeof(Cell));
+}
+
+void Worker::run(Context* c, Launch* launch, const SimLaunch* config, int launch_index, void (*body)(void*), void* closure,
+                 std::atomic<uint64_t>* next_block, std::atomic<uint8_t>* released_blocks) {
+    context = c, launch_ = launch, config_ = config, launch_index_ = launch_index, body_ = body, closure_ = closure;
+    released = released_blocks;
+    current_worker = this;
+    sites_.clear();
+    std::fill(site_slots_.begin(), site_slots_.end(), -1);
+    static_max_ = 0;
+    const uint64_t blocks = uint64_t(config->grid.x) * config->grid.y * config->grid.z;
+    threads_.resize(size_t(config->block.x) * config->block.y * config->block.z);
+    // A fault inside a fiber, and every error, comes back here; the fibers' stacks are taken back by the next run.
+    if (sigsetjmp(escape, 1) == 0) {
+        for (;;) {
+            uint64_t n = next_block->fetch_add(1);
+            if (n >= blocks || context->failed.load(std::memory_order_relaxed)) break;
+            if (context->cancelled.load(std::memory_order_relaxed)) break;
+            uint64_t linear = n;
+            if (context->order == 1) linear = blocks - 1 - n;
+            if (context->order == 2) {
+                // A walk with a step coprime to the number of blocks visits each once, in an order the seed decides.
+                uint64_t step = (context->seed * 2654435761u % blocks) | 1;
+                auto gcd = [](uint64_t a, uint64_t b) { while (b) { uint64_t t = a % b; a = b; b = t; } return a; };
+                while (gcd(step, blocks) != 1) step += 2;
+                linear = uint64_t((__uint128_t(n) * step + context->seed) % blocks);
+            }
+            run_block(linear);
+        }
+    } else {
+        for (Thread& t : threads_)
+            if (t.stack) stacks_.give(t.stack), t.stack = nullptr;
+        sim_running = nullptr;
+        in_engine = false;
+        context->fail(fault_error);
+    }
+    if (!output_.empty()) {
+        std::lock_guard<std::mutex> lock(context->mutex);
+        context->output += output_;
+        output_.clear();
+    }
+    current_worker = nullptr;
+}
+
+void Worker::run_block(uint64_t linear) {
+    const uint3 grid = config_->grid, block = config_->block;
+    block_linear = linear;
+    sim_indices.grid_dim = grid;
+    sim_indices.block_dim = block;
+    sim_indices.block = {unsigned(linear % grid.x), unsigned(linear / grid.x % grid.y), unsigned(linear / grid.x / grid.y)};
+    acquired = false;
+    epoch_ = 0;
+    arena_used_ = kGap, static_used_ = 0, shared_count_ = 0, dynamic_ = nullptr;
+    if (cells_used_) memset(static_cast<void*>(arena_cells_), 0, cells_used_ * sizeof(Cell));
+    cells_used_ = 0;
+    pending_.clear();
+    table_.clear();
+    table_index_.clear();
+    for (SimRecent& r : recent_) r = SimRecent{};
+
+    const int n = static_cast<int>(threads_.size());
+    live_ = ready_ = n;
+    for (int i = 0; i < n; ++i) {
+        Thread& t = threads_[i];
+        t.index = {unsigned(i) % block.x, unsigned(i) / block.x % block.y, unsigned(i) / block.x / block.y};
+        t.linear = static_cast<uint16_t>(i);
+        t.lane = i & 31;
+        t.state = kReady;
+        t.depth = 0, t.path = 0;
+        t.word_base = (uint64_t(0xff) << 56) - (context->module_base << 24);
+        t.warp_epoch = 0;
+        t.last_pc = 0;
+        t.context = nullptr;
+        t.stack = nullptr;
+        t.trace = &traces_[t.lane];
+        t.recent = recent_;
+        t.reset_trace(0, 0);
+    }
+    const int warps = (n + 31) / 32;
+    while (live_ > 0) {
+        for (int w = 0; w < warps; ++w) run_warp(context->order == 1 ? warps - 1 - w : w);
+        if (live_ > 0) release_barrier();
+    }
+    report_pending();
+    static_max_ = std::max(static_max_, static_used_);
+}
+
+// Runs a warp until all its lanes wait at a barrier of the block or are done.
+void Worker::run_warp(int warp) {
+    const int first = warp * 32, last = std::min<int>(first + 32, static_cast<int>(threads_.size()));
+    const bool checked = context->checked;
+    tracing_warp_ = context->tracing && unsigned(warp) == context->trace_warp &&
+                    !memcmp(&context->trace_block, &sim_indices.block, sizeof(uint3));
+    for (;;) {
+        bool ran = false;
+        for (int k = first; k < last; ++k) {
+            int i = context->order == 1 ? last - 1 - (k - first) : k;
+            if (context->order == 2) i = first + (k - first + int(context->seed + block_linear)) % (last - first);
+            Thread& t = threads_[i];
+            while (t.state == kReady || (t.state == kFull && t.word < t.word_end)) {
+                t.state = kReady;
+                resume(&t);
+                ran = true;
+                if (!checked && t.state == kFull) break;  // a polite spin: let the others run
+            }
+        }
+        // Another worker's error came first; this one only stops.
+        if (context->cancelled.load(std::memory_order_relaxed) || context->failed.load(std::memory_order_relaxed))
+            fail_scheduler(error_here(kTimeout, kPlain));
+        if (checked) {
+            bool full = false;
+            drain(warp);
+            for (int i = first; i < last; ++i) full |= threads_[i].state == kFull;
+            if (full) continue;
+        }
+        resolve_warp(warp);
+        bool more = false;
+        for (int i = first; i < last; ++i) more |= threads_[i].state == kReady || threads_[i].state == kFull;
+        if (!more) return;
+        if (!ran) fail_scheduler(error_here(kDeadlock, kPlain));
+    }
+}
+
+void Worker::resume(Thread* t) {
+    if (!t->stack) {
+        t->stack = stacks_.take();
+        t->context = prepare(t->stack, &Worker::thread_main, this);
+    }
+    sim_running = t;
+    sim_indices.thread = t->index;
+    sim_switch(&scheduler, t->context);
+    sim_running = nullptr;
+    if (t->state == kDone) {
+        if (t->word != t->trace->word) t->last_pc = static_cast<uint32_t>(t->word[-1] >> 24);
+        stacks_.give(t->stack);
+        t->stack = nullptr;
+        --live_;
+    }
+}
+
+void Worker::thread_main(void* worker) {
+    Worker* w = static_cast<Worker*>(worker);
+    w->body_(w->closure_);
+    current_thread()->state = kDone;
+    w->yield();
+    __builtin_unreachable();
+}
+
+void Worker::yield() { sim_switch(&current_thread()->context, scheduler); }
+
+void Worker::full() {
+    current_thread()->state = kFull;
+    yield();
+}
+
+Error Worker::error_here(Kind kind, Detail detail, uint64_t pc, int line) const {
+    Error e{};
+    e.kind = kind, e.detail = detail, e.launch = launch_index_, e.space = 2, e.region = INT32_MIN, e.pc = pc, e.line = line;
+    memcpy(e.block, &sim_indices.block, sizeof e.block);
+    const Thread* t = current_thread() ? current_thread() : &threads_[0];
+    memcpy(e.thread, &t->index, sizeof e.thread);
+    return e;
+}
+
+void Worker::raise(Error e) {
+    fault_error = e;
+    siglongjmp(escape, 1);
+}
+
+void Worker::fail_scheduler(Error e) { raise(e); }
+
+void Worker::print(const char* text, size_t n) {
+    InEngine guard(&in_engine);
+    size_t room = output_.size() < kOutputLimit ? kOutputLimit - output_.size() : 0;
+    output_.append(text, std::min(n, room));
+    if (n > room) {
+        std::lock_guard<std::mutex> lock(context->mutex);
+        context->output_dropped += n - room;
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------- barriers
+
+int Worker::barrier(int op, int predicate, int line) {
+    Thread* t = current_thread();
+    t->state = kAtBarrier, t->line = line, t->barrier_op = op, t->predicate = predicate;
+    yield();
+    return t->result;
+}
+
+// Every thread of the block waits or is done: let them pass if they all wait at the same barrier, else say who is missing.
+void Worker::release_barrier() {
+    const Thread* waiting = nullptr;
+    int count = 0, arrived = 0;
+    for (const Thread& t : threads_)
+        if (t.state == kAtBarrier) {
+            if (!waiting) waiting = &t;
+            count += t.predicate != 0, ++arrived;
+        }
+    bool whole = arrived == static_cast<int>(threads_.size());
+    if (whole)
+        for (const Thread& t : threads_) whole &= t.line == waiting->line;
+    if (!whole) explain_stall();
+    report_pending();
+    for (Thread& t : threads_) {
+        t.result = t.barrier_op == SIM_BARRIER_COUNT ? count : t.barrier_op == SIM_BARRIER_AND ? count == arrived : count > 0;
+        t.state = kReady;
+    }
+    ++epoch_;
+}
+
+void Worker::explain_stall() {
+    const Thread *at_warp = nullptr, *at_barrier = nullptr, *done = nullptr, *elsewhere = nullptr;
+    for (const Thread& t : threads_) {
+        if (t.state == kAtWarp && !at_warp) at_warp = &t;
+        if (t.state == kAtBarrier && !at_barrier) at_barrier = &t;
+        if (t.state == kAtBarrier && at_barrier && t.line != at_barrier->line && !elsewhere) elsewhere = &t;
+        if (t.state == kDone && !done) done = &t;
+    }
+    const Thread* named = at_barrier ? at_barrier : at_warp;
+    const Thread* other = at_barrier ? (done ? done : elsewhere ? elsewhere : at_warp) : nullptr;
+    Error e = error_here(at_barrier ? kBarrierDivergence : kDeadlock, kWarpWaits, 0, named->line);
+    if (at_barrier) e.detail = done ? kExitedBeforeBarrier : elsewhere ? kOtherBarrier : kWarpWaits;
+    memcpy(e.thread, &named->index, sizeof e.thread);
+    if (at_warp) e.offset = at_warp->mask;
+    if (other) {
+        e.has_other = 1;
+        memcpy(e.other_block, &sim_indices.block, sizeof e.other_block);
+        memcpy(e.other_thread, &other->index, sizeof e.other_thread);
+        if (other->state != kDone) e.other_line = other->line;
+        else e.other_pc = other->last_pc;
+    }
+    fail_scheduler(e);
+}
+
+// --------------------------------------------------------------------------------------------------- warp-level operations
+
+uint32_t Worker::active_mask() const {
+    const int first = current_thread()->linear & ~31, last = std::min<int>(first + 32, static_cast<int>(threads_.size()));
+    uint32_t mask = 0;
+    for (int i = first; i < last; ++i)
+        if (threads_[i].state != kDone) mask |= 1u << (i - first);
+    return mask;
+}
+
+uint64_t Worker::warp_operation(int op, uint32_t mask, int line, uint64_t value, int source_lane) {
+    Thread* t = current_thread();
+    t->state = kAtWarp, t->line = line, t->warp_op = op, t->mask = mask, t->value = value, t->source_lane = source_lane;
+    yield();
+    return t->value;
+}
+
+// Completes every warp-level operation all of whose lanes have arrived; lanes that have exited are not waited for.
+void Worker::resolve_warp(int warp) {
+    const int first = warp * 32, n = std::min<int>(32, static_cast<int>(threads_.size()) - first);
+    Thread* lanes = &threads_[first];
+    for (int i = 0; i < n; ++i) {
+        if (lanes[i].state != kAtWarp) continue;
+        uint32_t group = 0;
+        bool complete = true;
+        for (int j = 0; j < n; ++j) {
+            if (!(lanes[i].mask >> j & 1) || lanes[j].state == kDone) continue;
+            complete &= lanes[j].state == kAtWarp && lanes[j].mask == lanes[i].mask && lanes[j].warp_op == lanes[i].warp_op;
+            group |= 1u << j;
+        }
+        if (!complete || !(group >> i & 1)) continue;
+        uint64_t before[32], ballot = 0, total = 0;
+        bool started = false;
+        for (int j = 0; j < n; ++j) {
+            before[j] = lanes[j].value;
+            if (!(group >> j & 1)) continue;
+            uint64_t v = before[j];
+            if (v) ballot |= uint64_t(1) << j;
+            auto s = [](uint64_t x) { return static_cast<int32_t>(x); };
+            switch (lanes[i].warp_op) {
+                case SIM_WARP_ADD: total += v; break;
+                case SIM_WARP_MIN: total = started ? std::min(total, v) : v; break;
+                case SIM_WARP_MAX: total = started ? std::max(total, v) : v; break;
+                case SIM_WARP_MIN_SIGNED: total = started && s(total) < s(v) ? total : v; break;
+                case SIM_WARP_MAX_SIGNED: total = started && s(total) > s(v) ? total : v; break;
+                case SIM_WARP_AND: total = started ? total & v : v; break;
+                case SIM_WARP_OR: total |= v; break;
+                case SIM_WARP_XOR: total ^= v; break;
+            }
+            started = true;
+        }
+        for (int j = 0; j < n; ++j) {
+            if (!(group >> j & 1)) continue;
+            Thread& t = lanes[j];
+            if (t.warp_op == SIM_WARP_SHUFFLE) {
+                int source = t.source_lane & 31;
+                t.value = group >> source & 1 ? before[source] : before[j];
+            } else if (t.warp_op == SIM_WARP_BALLOT) {
+                t.value = ballot;
+            } else if (t.warp_op == SIM_WARP_MATCH) {
+                t.value = 0;
+                for (int k = 0; k < n; ++k)
+                    if ((group >> k & 1) && before[k] == before[j]) t.value |= uint64_t(1) << k;
+            } else if (t.warp_op != SIM_WARP_SYNC) {
+                t.value = total;
+            }
+            t.state = kReady;
+            ++t.warp_epoch;
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------ shared memory
+
+Region* Worker::new_shared(const SimSharedSite* site, size_t bytes, size_t alignment, size_t granule) {
+    if (shared_count_ == shared_pool_.size()) shared_pool_.emplace_back(new Region);
+    Region* region = shared_pool_[shared_count_++].get();
+    arena_used_ = (arena_used_ + kGap + 255) & ~size_t(255);
+    if (alignment > 256) arena_used_ = (arena_used_ + alignment - 1) & ~(alignment - 1);
+    region->base = reinterpret_cast<uintptr_t>(arena_) + arena_used_;
+    region->bytes = bytes;
+    region->space = kShared;
+    region->id = -static_cast<int>(shared_count_);
+    region->site = site;
+    region->granule_shift = granule >= 4 ? 2 : granule >= 2 ? 1 : 0;
+    region->cells = arena_cells_ + cells_used_;
+    cells_used_ += (bytes >> region->granule_shift) + 1;
+    arena_used_ += bytes;
+    if (context->checked) memset(reinterpret_cast<void*>(region->base), 0xff, bytes);  // NaN: garbage that shows
+    return region;
+}
+
+void* Worker::shared_variable(const SimSharedSite* site) {
+    InEngine guard(&in_engine);
+    for (size_t i = 0; i < shared_count_; ++i)
+        if (shared_pool_[i]->site == site) return reinterpret_cast<void*>(shared_pool_[i]->base);
+    static_used_ += site->bytes;
+    if (static_used_ > kStaticLimit) {
+        Error e = error_here(kLaunch, kBadConfiguration, 0, site->line);
+        snprintf(e.text, sizeof e.text, "%zu bytes of static __shared__ memory, more than the 49,152 (48 KB) that a block may declare", static_used_);
+        raise(e);
+    }
+    return reinterpret_cast<void*>(new_shared(site, site->bytes, site->alignment, site->granule)->base);
+}
+
+void* Worker::dynamic_shared(const char* name, int line, size_t granule) {
+    InEngine guard(&in_engine);
+    if (!dynamic_) {
+        dynamic_site_ = SimSharedSite{name, line, config_->dynamic_shared, 256, granule};
+        dynamic_ = new_shared(nullptr, config_->dynamic_shared, 256, granule);
+        dynamic_->site = &dynamic_site_;
+    }
+    return reinterpret_cast<void*>(dynamic_->base);
+}
+
+}  // namespace sim

@@ -1,0 +1,37 @@
+// CUDA C++ for a CPU compiler: the keywords, built-in variables, types and functions that kernels and launchers use.
+// `__shared__` declarations and `<<<...>>>` are rewritten before compilation (utils/simulator/rewrite.py).
+#pragma once
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/abi.h"
+
+#define __CUDA_SIMULATOR__ 1
+#define __CUDACC__ 1
+#ifndef __CUDA_ARCH__
+#define __CUDA_ARCH__ 900
+#endif
+#define CUDART_VERSION 13000
+
+#define __global__
+#define __device__
+#define __host__
+#define __constant__ static
+#define __managed__
+#define __forceinline__ inline __attribute__((always_inline))
+#define __noinline__ __attribute__((noinline))
+#define __launch_bounds__(...)
+#define __align__(n) __attribute__((aligned(n)))
+#define __grid_constant__
+#ifndef __restrict__
+#define __restrict__ __restrict
+#endif
+
+#include "sim/types.h"
+#include "sim/launch.h"
+#include "sim/device.h"
+#include "sim/math.h"
+#include "sim/host.h"
+#include "sim/hot.h"

@@ -1,0 +1,99 @@
+// What a compiled cell and the engine agree on: plain C functions, so that the engine is built once and a cell in a second.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+struct uint3 {
+    unsigned int x, y, z;
+};
+
+#if defined(SIM_CHECKED)
+#define SIM_RAW __attribute__((no_sanitize("thread"), no_sanitize_coverage))
+#else
+#define SIM_RAW
+#endif
+
+extern "C" {
+
+// The built-in variables of the CUDA thread that runs on this host thread. In checked builds they are read through functions
+// (whose results the compiler may reuse), because a plain read of them would be reported as a memory access of the kernel.
+struct SimIndices {
+    uint3 thread, block, block_dim, grid_dim;
+};
+#if defined(SIM_CHECKED)
+uint3 sim_thread_index() __attribute__((const));
+uint3 sim_block_index() __attribute__((const));
+uint3 sim_block_dim() __attribute__((const));
+uint3 sim_grid_dim() __attribute__((const));
+#else
+extern __thread SimIndices sim_indices __attribute__((tls_model("initial-exec")));
+#endif
+
+// What checked builds write for every basic block and every access: the trace of the running CUDA thread (null outside kernels).
+// The functions that write it are compiled into the cell itself (sim/hot.h), where calling them is cheapest.
+struct SimRecent {
+    uintptr_t base;
+    size_t bytes;
+    uint64_t tag;   // index of the region, shifted into place
+    uint64_t kind;  // the region's space, shifted into place
+};
+struct SimLane {
+    uint64_t* word;
+    uint64_t* word_end;
+    uint64_t word_base;
+    uint64_t* address;
+    SimRecent* recent;  // the four regions touched last by this block
+};
+extern __thread SimLane* sim_running __attribute__((tls_model("initial-exec")));
+void sim_trace_full();
+void sim_access_slow(const void* address, unsigned size_log2, unsigned access, uint64_t pc);
+void sim_access_range(const void* address, size_t bytes, unsigned access, uint64_t pc);
+void sim_enter(uint64_t pc);
+void sim_leave();
+
+// One kernel launch: `body(closure)` is the kernel's call with its arguments, run once per CUDA thread.
+struct SimLaunch {
+    const char* kernel;  // as written before <<<
+    int line;
+    uint3 grid, block;
+    size_t dynamic_shared;
+};
+void sim_launch(const SimLaunch* launch, void (*body)(void*), void* closure);
+
+// Shared memory. A site is one `__shared__` declaration; the engine gives each block its own storage for it.
+struct SimSharedSite {
+    const char* name;
+    int line;
+    size_t bytes, alignment, granule;  // granule: bytes of one element, the grain at which races are told apart
+};
+void* sim_shared(const SimSharedSite* site);
+void* sim_dynamic_shared(const char* name, int line, size_t granule);
+void sim_set_dynamic_limit(const void* function, size_t bytes);
+
+// Barriers and warp-level operations; `line` is the source line of the call.
+enum SimBarrierOp { SIM_BARRIER_PLAIN, SIM_BARRIER_COUNT, SIM_BARRIER_AND, SIM_BARRIER_OR };
+int sim_barrier(int op, int predicate, int line);
+enum SimWarpOp { SIM_WARP_SYNC, SIM_WARP_SHUFFLE, SIM_WARP_BALLOT, SIM_WARP_ADD, SIM_WARP_MIN, SIM_WARP_MAX, SIM_WARP_AND,
+                 SIM_WARP_OR, SIM_WARP_XOR, SIM_WARP_MIN_SIGNED, SIM_WARP_MAX_SIGNED, SIM_WARP_MATCH };
+uint64_t sim_warp(int op, uint32_t mask, int line, uint64_t value, int source_lane);
+uint32_t sim_active_mask();
+uint32_t sim_lane();
+void sim_fence();
+
+// Called before an atomic operation touches memory: the address is checked, counted and known to be atomic.
+void sim_atomic(const void* address, int bytes);
+// Called by the implementations of wide or asynchronous copies, which touch memory in uninstrumented code.
+void sim_read(const void* address, int bytes);
+void sim_write(void* address, int bytes);
+
+int sim_printf(const char* format, ...) __attribute__((format(printf, 1, 2)));
+long long sim_clock();
+[[noreturn]] void sim_unsupported(const char* what, int line);
+[[noreturn]] void sim_assert_failed(const char* expression, int line);
+
+// Host side of the CUDA runtime.
+int sim_memcpy(void* destination, const void* source, size_t bytes);
+int sim_memset(void* destination, int value, size_t bytes);
+int sim_malloc(void** pointer, size_t bytes);
+int sim_free(void* pointer);
+}

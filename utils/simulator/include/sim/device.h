@@ -1,0 +1,140 @@
+// Built-in variables, barriers, warp-level functions, atomics and the rest of the device-side language.
+#pragma once
+
+#if defined(SIM_CHECKED)
+#define threadIdx (sim_thread_index())
+#define blockIdx (sim_block_index())
+#define blockDim (sim_block_dim())
+#define gridDim (sim_grid_dim())
+#else
+#define threadIdx (sim_indices.thread)
+#define blockIdx (sim_indices.block)
+#define blockDim (sim_indices.block_dim)
+#define gridDim (sim_indices.grid_dim)
+#endif
+static constexpr int warpSize = 32;
+
+// Macros, so that the line is the caller's.
+#define __syncthreads() ((void)sim_barrier(SIM_BARRIER_PLAIN, 0, __LINE__))
+#define __syncthreads_count(p) sim_barrier(SIM_BARRIER_COUNT, (p) != 0, __LINE__)
+#define __syncthreads_and(p) sim_barrier(SIM_BARRIER_AND, (p) != 0, __LINE__)
+#define __syncthreads_or(p) sim_barrier(SIM_BARRIER_OR, (p) != 0, __LINE__)
+#define __syncwarp(...) ((void)sim_warp(SIM_WARP_SYNC, sim::mask_or_full(__VA_ARGS__), __LINE__, 0, 0))
+#define __shfl_sync(...) sim::shuffle<sim::ShuffleIndex>(__LINE__, __VA_ARGS__)
+#define __shfl_up_sync(...) sim::shuffle<sim::ShuffleUp>(__LINE__, __VA_ARGS__)
+#define __shfl_down_sync(...) sim::shuffle<sim::ShuffleDown>(__LINE__, __VA_ARGS__)
+#define __shfl_xor_sync(...) sim::shuffle<sim::ShuffleXor>(__LINE__, __VA_ARGS__)
+#define __ballot_sync(mask, p) ((unsigned)sim_warp(SIM_WARP_BALLOT, mask, __LINE__, (p) != 0, 0))
+#define __any_sync(mask, p) ((int)(sim_warp(SIM_WARP_BALLOT, mask, __LINE__, (p) != 0, 0) != 0))
+#define __all_sync(mask, p) ((int)(sim_warp(SIM_WARP_BALLOT, mask, __LINE__, (p) == 0, 0) == 0))
+#define __match_any_sync(mask, v) ((unsigned)sim_warp(SIM_WARP_MATCH, mask, __LINE__, sim::bits(v), 0))
+#define __activemask() sim_active_mask()
+#define __reduce_add_sync(mask, v) ((decltype(v))sim_warp(SIM_WARP_ADD, mask, __LINE__, (unsigned)(v), 0))
+#define __reduce_min_sync(mask, v) \
+    ((decltype(v))sim_warp(sim::is_signed(v) ? SIM_WARP_MIN_SIGNED : SIM_WARP_MIN, mask, __LINE__, (unsigned)(v), 0))
+#define __reduce_max_sync(mask, v) \
+    ((decltype(v))sim_warp(sim::is_signed(v) ? SIM_WARP_MAX_SIGNED : SIM_WARP_MAX, mask, __LINE__, (unsigned)(v), 0))
+#define __reduce_and_sync(mask, v) ((unsigned)sim_warp(SIM_WARP_AND, mask, __LINE__, (unsigned)(v), 0))
+#define __reduce_or_sync(mask, v) ((unsigned)sim_warp(SIM_WARP_OR, mask, __LINE__, (unsigned)(v), 0))
+#define __reduce_xor_sync(mask, v) ((unsigned)sim_warp(SIM_WARP_XOR, mask, __LINE__, (unsigned)(v), 0))
+
+#define printf(...) sim_printf(__VA_ARGS__)
+#undef assert
+#define assert(e) ((e) ? (void)0 : sim_assert_failed(#e, __LINE__))
+#define __trap() sim_assert_failed("__trap()", __LINE__)
+namespace std {
+using ::sim_printf;
+}
+
+inline void __threadfence() { sim_fence(); }
+inline void __threadfence_block() {}
+inline void __threadfence_system() { sim_fence(); }
+inline void __nanosleep(unsigned) {}
+inline long long clock64() { return sim_clock(); }
+inline int clock() { return static_cast<int>(sim_clock()); }
+
+namespace sim {
+
+inline uint32_t mask_or_full() { return 0xffffffffu; }
+inline uint32_t mask_or_full(uint32_t mask) { return mask; }
+constexpr bool is_signed(int) { return true; }
+constexpr bool is_signed(unsigned) { return false; }
+
+// Values travel between lanes as 64 bits, whatever their type.
+template <class T> SIM_RAW uint64_t bits(T value) {
+    static_assert(sizeof(T) <= 8, "a shuffle moves at most 8 bytes");
+    uint64_t u = 0;
+    __builtin_memcpy(&u, &value, sizeof value);
+    return u;
+}
+template <class T> SIM_RAW T from_bits(uint64_t u) {
+    T value;
+    __builtin_memcpy(&value, &u, sizeof value);
+    return value;
+}
+
+// The lane that a shuffle reads, from this lane, the argument and the width of the segment; its own where there is none.
+struct ShuffleIndex { static int source(int lane, int n, int width) { return (lane & ~(width - 1)) + (n & (width - 1)); } };
+struct ShuffleUp { static int source(int lane, int n, int width) { return lane - n < (lane & ~(width - 1)) ? lane : lane - n; } };
+struct ShuffleDown { static int source(int lane, int n, int width) { return lane + n > (lane | (width - 1)) ? lane : lane + n; } };
+struct ShuffleXor { static int source(int lane, int n, int width) { return (lane ^ n) > (lane | (width - 1)) ? lane : lane ^ n; } };
+template <class How, class T> T shuffle(int line, unsigned mask, T value, int n, int width = 32) {
+    return from_bits<T>(sim_warp(SIM_WARP_SHUFFLE, mask, line, bits(value), How::source(static_cast<int>(sim_lane()), n, width)));
+}
+
+// Atomic read-modify-write by compare-and-swap; the engine has checked and counted the access before.
+template <class T, class F> SIM_RAW __attribute__((always_inline)) inline T atomic_update(T* address, F f) {
+    using Word = std::conditional_t<sizeof(T) == 8, uint64_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint16_t>>;
+    sim_atomic(address, sizeof(T));
+    Word* word = reinterpret_cast<Word*>(address);
+    Word old = __atomic_load_n(word, __ATOMIC_RELAXED);
+    for (;;) {
+        T before, after;
+        __builtin_memcpy(&before, &old, sizeof(T));
+        after = f(before);
+        Word wanted;
+        __builtin_memcpy(&wanted, &after, sizeof(T));
+        if (__atomic_compare_exchange_n(word, &old, wanted, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return before;
+    }
+}
+
+}  // namespace sim
+
+#define SIM_ATOMIC(name, expression)                                                         \
+    template <class T> __forceinline__ SIM_RAW T name(T* address, typename std::common_type<T>::type value) { \
+        return sim::atomic_update(address, [=](T old) SIM_RAW -> T { return expression; });  \
+    }
+SIM_ATOMIC(atomicAdd, static_cast<T>(old + value))
+SIM_ATOMIC(atomicSub, static_cast<T>(old - value))
+SIM_ATOMIC(atomicExch, ((void)old, value))
+SIM_ATOMIC(atomicMin, old < value ? old : value)
+SIM_ATOMIC(atomicMax, old > value ? old : value)
+SIM_ATOMIC(atomicAnd, old& value)
+SIM_ATOMIC(atomicOr, old | value)
+SIM_ATOMIC(atomicXor, old ^ value)
+SIM_ATOMIC(atomicInc, old >= value ? T(0) : old + 1)
+SIM_ATOMIC(atomicDec, (old == 0 || old > value) ? value : old - 1)
+#undef SIM_ATOMIC
+template <class T>
+__forceinline__ SIM_RAW T atomicCAS(T* address, typename std::common_type<T>::type compare, typename std::common_type<T>::type value) {
+    return sim::atomic_update(address, [=](T old) SIM_RAW { return old == compare ? value : old; });
+}
+#define atomicAdd_block atomicAdd
+
+template <class T> __forceinline__ T __ldg(const T* p) { return *p; }
+template <class T> __forceinline__ T __ldcg(const T* p) { return *p; }
+template <class T> __forceinline__ T __ldcs(const T* p) { return *p; }
+template <class T> __forceinline__ void __stcs(T* p, T v) { *p = v; }
+template <class T> __forceinline__ void __stcg(T* p, T v) { *p = v; }
+inline size_t __cvta_generic_to_shared(const void* p) { return reinterpret_cast<size_t>(p); }
+
+// Asynchronous copies are done at once: legal, since nobody may look before the wait.
+inline void __pipeline_memcpy_async(void* destination, const void* source, size_t bytes, size_t zfill = 0) {
+    // One load and one store of `bytes`, as the hardware's cp.async makes.
+    sim_read(source, static_cast<int>(bytes));
+    sim_write(destination, static_cast<int>(bytes));
+    __builtin_memcpy(destination, source, bytes - zfill);
+    if (zfill) __builtin_memset(static_cast<char*>(destination) + bytes - zfill, 0, zfill);
+}
+inline void __pipeline_commit() {}
+inline void __pipeline_wait_prior(int) {}

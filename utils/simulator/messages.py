@@ -1,0 +1,245 @@
+"""From the engine's record of an error to a sentence that a beginner can act on."""
+
+from __future__ import annotations
+
+import re
+
+from utils.errors import KernelError
+from utils.simulator import engine as sim
+from utils.simulator.symbols import lines_of
+
+_DOING = ("reads", "writes", "updates atomically")
+_DID = ("read", "wrote", "updated atomically")
+
+
+def kernel_name(expression: str) -> str:
+    """The kernel's plain name in the expression before <<<: `ns::conv<float, 8>` -> `conv`."""
+    plain = re.sub(r"<.*>", "", expression.strip("() \n"), flags=re.DOTALL)
+    return plain.rpartition("::")[2].strip() or expression
+
+
+def explain(error: sim.Error, simulation) -> KernelError:
+    """The `KernelError` for what the engine recorded."""
+    return _Story(error, simulation).exception()
+
+
+def _triple(values) -> tuple[int, int, int]:
+    return (values[0], values[1], values[2])
+
+
+class _Story:
+    def __init__(self, error: sim.Error, simulation):
+        self.e, self.simulation = error, simulation
+        self.kind, self.detail = sim.KINDS[error.kind], sim.DETAILS[error.detail]
+        base = simulation.base
+        found = lines_of(
+            simulation.library, simulation.source, [pc - base for pc in (error.pc, error.other_pc) if pc]
+        )
+        self.line = error.line or found.get(error.pc - base) or None
+        self.other_line = error.other_line or found.get(error.other_pc - base) or None
+        self.source = simulation.source.line(self.line).strip() if self.line else None
+        self.kernel = None
+        if error.launch >= 0:
+            info = sim.LaunchInfo()
+            simulation.engine.sim_launch_info(simulation.context, error.launch, info)
+            self.kernel = kernel_name(info.kernel.decode())
+            self.info = info
+        self.on_thread = error.launch >= 0 and self.kind not in ("launch",) or self.detail == "assertion"
+
+    def exception(self) -> KernelError:
+        where = ", ".join(filter(None, [self.kernel, f"line {self.line}" if self.line else None]))
+        message = f"{self.kind}: {self.sentence()}"
+        if where:
+            message = f"{where}: {message}"
+        if self.source:
+            message += f"\n    {self.line:>4} | {self.source}"
+        on_thread = self.on_thread and self.kernel is not None
+        return KernelError(
+            message,
+            kind=self.kind,
+            kernel=self.kernel,
+            block=_triple(self.e.block) if on_thread else None,
+            thread=_triple(self.e.thread) if on_thread else None,
+            line=self.line,
+            source=self.source or None,
+        )
+
+    @property
+    def who(self) -> str:
+        return f"thread {_triple(self.e.thread)} of block {_triple(self.e.block)}"
+
+    @property
+    def other(self) -> str:
+        if not self.e.has_other:
+            return "another thread"
+        text = f"thread {_triple(self.e.other_thread)}"
+        if _triple(self.e.other_block) != _triple(self.e.block):
+            text += f" of block {_triple(self.e.other_block)}"
+        return text
+
+    @property
+    def at_other_line(self) -> str:
+        return f" at line {self.other_line}" if self.other_line else ""
+
+    def sentence(self) -> str:
+        method = getattr(self, "_" + self.kind.replace("-", "_"))
+        return method()
+
+    # ------------------------------------------------------------------------------------------------------ the memory
+
+    def _place(self) -> tuple[str, str, int, int]:
+        """(name, description, index of the element, number of elements) of the memory that the error is about."""
+        e = self.e
+        if e.region >= 1_000_000:
+            return "memory", "memory of a cudaMalloc", e.offset, -1
+        if e.region >= 0:
+            name, tensor = self.simulation.regions[e.region]
+            size = tensor.element_size()
+            shape = "x".join(str(n) for n in tensor.shape) or "a scalar"
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            if name:
+                description = f"{name} ({dtype}, shape {shape})"
+            else:
+                name, description = (
+                    "output",
+                    f"the tensor that the launcher allocated ({dtype}, shape {shape})",
+                )
+            extent = 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
+            return name, description, e.offset // size, extent
+        return "shared memory", "shared memory", e.offset, -1
+
+    def _shared(self) -> tuple[str, int, int]:
+        match = re.fullmatch(r"(\w+):(\d+):(-?\d+)", self.e.text.decode(errors="replace"))
+        if match:
+            name, count, index = match.groups()
+            return name, int(count), int(index)
+        return "shared memory", -1, self.e.offset
+
+    def _out_of_bounds(self) -> str:
+        e = self.e
+        if self.detail == "stack-overflow":
+            return (
+                f"{self.who} overflowed its stack: endless recursion, or local arrays of more than 128 KB. "
+                "CUDA gives a thread at most 512 KB of local memory."
+            )
+        if self.detail == "segfault":
+            where = self.who if self.kernel else "the launcher (host code, not a kernel)"
+            more = (
+                " Build it with checked=True to see which index was wrong."
+                if not self.simulation.checked
+                else ""
+            )
+            return f"{where} touched address {e.offset & (2**64 - 1):#x}, which is nobody's memory.{more}"
+        doing = _DOING[e.access]
+        if self.detail == "wild-pointer":
+            return (
+                f"{self.who} {doing} {e.bytes} bytes at address {e.offset & (2**64 - 1):#x}, far from every tensor. "
+                "Is the pointer null, from the CPU, or of a tensor that was not passed in?"
+            )
+        if e.space == 1:
+            name, count, index = self._shared()
+            return f"{self.who} {doing} element {index} of {name} in shared memory, which has {count} elements (0 to {count - 1})."
+        name, description, index, count = self._place()
+        if count < 0:
+            return f"{self.who} {doing} {e.bytes} bytes at byte {index} of {description}, outside of it."
+        side = f"{index - count + 1} past the last" if index >= count else f"{-index} before the first"
+        return f"{self.who} {doing} {name}[{index}], {side} of the {count} elements of {description}."
+
+    def _misaligned(self) -> str:
+        e = self.e
+        name, description, _, _ = self._place() if e.space == 0 else (*([self._shared()[0]] * 2), 0, 0)
+        return (
+            f"{self.who} {_DOING[e.access]} {e.bytes} bytes at byte {e.offset} of {description}: "
+            f"an access of {e.bytes} bytes must start at a multiple of {e.bytes} ({e.offset} % {e.bytes} = {e.offset % e.bytes})."
+        )
+
+    def _uninitialized_read(self) -> str:
+        if self.e.space == 1:
+            name, count, index = self._shared()
+            return (
+                f"{self.who} reads element {index} of {name} in shared memory, which no thread of the block has written. "
+                "Shared memory starts as garbage."
+            )
+        name, description, index, _ = self._place()
+        return f"{self.who} reads {name}[{index}] of {description}, which nobody has written: torch::empty is garbage until then."
+
+    def _race(self) -> str:
+        e = self.e
+        if e.space == 1:
+            name, _, index = self._shared()
+            what = f"element {index} of {name} in shared memory"
+            same_warp = (
+                e.has_other
+                and _linear(e.thread, self.info.block) // 32 == _linear(e.other_thread, self.info.block) // 32
+            )
+            cure = (
+                "The two are lanes of one warp, which do not wait for each other: put __syncwarp() between them."
+                if same_warp
+                else "Put __syncthreads() between the two."
+            )
+        else:
+            name, description, index, _ = self._place()
+            what = f"{name}[{index}] of {description}"
+            same_block = _triple(e.block) == _triple(e.other_block)
+            cure = (
+                "Put __syncthreads() between the two, or give each thread its own element."
+                if same_block and e.has_other
+                else "Blocks run in any order: give each thread its own element, or use an atomic operation."
+            )
+        return (
+            f"{self.who} {_DOING[e.access]} {what}, which {self.other} touched{self.at_other_line} "
+            f"with nothing to order the two, and at least one of them writes. {cure}"
+        )
+
+    # ------------------------------------------------------------------------------------------------------ the barriers
+
+    def _barrier_divergence(self) -> str:
+        if self.detail == "exited-before-barrier":
+            left = f" (it was last at line {self.other_line})" if self.other_line else ""
+            return (
+                f"{self.who} waits at this barrier, but {self.other} has already left the kernel{left}. "
+                "Every thread of the block must reach every __syncthreads(): do not return early, skip the work instead."
+            )
+        if self.detail == "other-barrier":
+            return (
+                f"{self.who} waits at this barrier while {self.other} of the same block waits at another one{self.at_other_line}. "
+                "A __syncthreads() inside an if must be reached by all threads of the block or by none."
+            )
+        return (
+            f"{self.who} waits at this barrier while {self.other} waits in a warp-level operation{self.at_other_line}: "
+            "neither can go on."
+        )
+
+    def _deadlock(self) -> str:
+        return (
+            f"{self.who} waits in a warp-level operation with mask {self.e.offset & 0xFFFFFFFF:#010x}, but not all lanes of that "
+            "mask come to it with the same mask. Each lane named in the mask must execute the same call."
+        )
+
+    def _timeout(self) -> str:
+        return (
+            f"{self.who + ' was' if self.kernel else 'the launcher was'} still running when the time was up: a loop that "
+            "never ends? (CONV_TIMEOUT sets the limit in seconds; a smaller shape or checked=False needs less.)"
+        )
+
+    # -------------------------------------------------------------------------------------------------------- the rest
+
+    def _launch(self) -> str:
+        text = self.e.text.decode(errors="replace")
+        if self.detail == "assertion":
+            return f"{self.who}: assertion failed: {text}"
+        return f"the launch is impossible: {text}."
+
+    def _unsupported(self) -> str:
+        if self.detail == "division-by-zero":
+            who = self.who if self.kernel else "the launcher"
+            return f"{who} divides an integer by zero, or takes a remainder of it: a GPU would go on with a meaningless number."
+        if self.detail == "exited":
+            return f"{self.e.text.decode()} was called: it would end the whole notebook. In a kernel, use return."
+        if self.detail == "illegal-instruction":
+            return f"{self.who} ran into code that the compiler marked as unreachable (a function without its return?)."
+        return f"{self.e.text.decode(errors='replace')} is not supported."
+
+
+def _linear(thread, block) -> int:
+    return thread[0] + block[0] * (thread[1] + block[1] * thread[2])

@@ -1,0 +1,325 @@
+"""Turns CUDA C++ into C++ that a CPU compiler takes: launches, `__shared__` declarations, and what must be refused.
+
+Everything else of the language (keywords, built-in variables, functions) is done by headers. Line numbers never change.
+"""
+
+from __future__ import annotations
+
+import re
+
+from utils.errors import KernelError
+
+_TOKEN = re.compile(
+    r"""
+    (?P<comment>//(?:[^\n\\]|\\.|\\\n)*|/\*.*?\*/)
+  | (?P<raw>(?:u8|[uUL])?R"(?P<delimiter>[^()\\\s]{0,16})\(.*?\)(?P=delimiter)")
+  | (?P<string>(?:u8|[uUL])?"(?:[^"\\\n]|\\.|\\\n)*"|'(?:[^'\\\n]|\\.)+')
+  | (?P<number>\.?\d(?:[eEpP][+-]|['\w.])*)
+  | (?P<name>[A-Za-z_]\w*)
+  | (?P<space>\s+|\\\n)
+  | (?P<mark><<<|>>>|::|->|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+# Headers whose features the simulator does not have; a compiler's 'no such file' would not say so.
+_UNSUPPORTED_HEADERS = {
+    "mma.h": "tensor-core fragments (nvcuda::wmma)",
+    "cooperative_groups.h": "cooperative groups",
+    "cuda/pipeline": "cuda::pipeline",
+    "cuda/barrier": "cuda::barrier",
+    "cuda/std/atomic": "cuda::std::atomic",
+    "cuda_fp16.h": "half precision",
+    "cuda_bf16.h": "bfloat16",
+    "curand_kernel.h": "cuRAND",
+    "cub/cub.cuh": "CUB",
+    "thrust/device_vector.h": "Thrust",
+}
+
+
+class _Token:
+    __slots__ = ("kind", "line", "text")
+
+    def __init__(self, kind, text, line):
+        self.kind, self.text, self.line = kind, text, line
+
+    @property
+    def solid(self):
+        return self.kind not in ("space", "comment")
+
+
+def _tokenize(text: str) -> list[_Token]:
+    """Tokens with the learner's own line numbers: a `#line N` says what the next line is called."""
+    tokens: list[_Token] = []
+    line, named = 1, None
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup if match.lastgroup != "delimiter" else "raw"
+        token = _Token(kind, match.group(), line)
+        tokens.append(token)
+        if kind == "number" and [t.text for t in tokens[-4:-1] if t.solid] == ["#", "line"]:
+            named = int(token.text)
+        newlines = token.text.count("\n")
+        if newlines and named is not None:
+            line, named = named + newlines - 1, None
+        else:
+            line += newlines
+    return tokens
+
+
+def rewrite(text: str) -> str:
+    """The C++ for the simulator of a CUDA source; the same number of lines, so that messages keep the learner's own.
+
+    Raises:
+        KernelError: of kind "unsupported", naming the construct and its line (inline PTX, some headers).
+    """
+    tokens = _tokenize(text)
+    _refuse(tokens)
+    tokens = _rewrite_shared(tokens)
+    tokens = _rewrite_launches(tokens)
+    return "".join(token.text for token in tokens)
+
+
+def _refuse(tokens: list[_Token]) -> None:
+    def unsupported(what, token):
+        on_line = [t.text for t in tokens if t.line == token.line and "\n" not in t.text]
+        source = "".join(on_line).strip()
+        raise KernelError(
+            f"{what} is not supported by the simulator (line {token.line}: {source}). "
+            "It needs a GPU: load it with backend='cuda'.",
+            kind="unsupported",
+            line=token.line,
+            source=source,
+        )
+
+    solid = [t for t in tokens if t.solid]
+    for i, token in enumerate(solid):
+        if token.text == "#" and i + 1 < len(solid) and solid[i + 1].text == "include":
+            header = "".join(t.text for t in solid[i + 2 : i + 10] if t.line == token.line).strip('<>"')
+            for name, feature in _UNSUPPORTED_HEADERS.items():
+                if header.startswith(name):
+                    unsupported(f"{feature} (#include <{name}>)", token)
+        elif token.kind == "name" and token.text in ("asm", "__asm__", "__asm"):
+            instruction = next((t.text for t in solid[i + 1 : i + 6] if t.kind in ("string", "raw")), "")
+            unsupported(f"Inline PTX, asm({instruction[:40]}...)," if instruction else "Inline PTX", token)
+
+
+# ---------------------------------------------------------------------------------------------------------- shared memory
+
+
+def _rewrite_shared(tokens: list[_Token]) -> list[_Token]:
+    result: list[_Token] = []
+    i = 0
+    while i < len(tokens):
+        if tokens[i].text != "__shared__" or _in_directive(tokens, i):
+            result.append(tokens[i])
+            i += 1
+            continue
+        # The declaration begins after the last ; { or } and ends at the next ;
+        start = len(result)
+        while start and not (
+            result[start - 1].solid and result[start - 1].text in ";{}" or _ends_directive(result, start - 1)
+        ):
+            start -= 1
+        while start < len(result) and not result[start].solid:
+            start += 1  # what stands before the declaration keeps its lines
+        end = i
+        while end < len(tokens) and tokens[end].text != ";":
+            end += 1
+        declaration = result[start:] + tokens[i:end]
+        del result[start:]
+        line = tokens[i].line
+        result.append(_Token("code", _shared_declaration(declaration, line), line))
+        i = end  # the ; stays
+    return result
+
+
+def _in_directive(tokens, i):
+    """Whether token i stands on a preprocessor line (a macro's body): left alone there."""
+    while i > 0:
+        i -= 1
+        if tokens[i].kind == "space" and "\n" in tokens[i].text and not tokens[i].text.startswith("\\"):
+            return False
+        if tokens[i].text == "#":
+            return True
+    return False
+
+
+def _ends_directive(tokens, i):
+    """Whether a preprocessor line ends at token i, so that a declaration cannot reach further back."""
+    return tokens[i].kind == "space" and "\n" in tokens[i].text and _in_directive(tokens, i)
+
+
+def _shared_declaration(tokens: list[_Token], line: int) -> str:
+    texts = []  # the declaration without storage class and alignment
+    alignment = ""
+    dynamic = False
+    k = 0
+    while k < len(tokens):
+        text = tokens[k].text
+        if text in ("__shared__", "static"):
+            texts.append("")
+        elif text == "extern":
+            dynamic = True
+        elif text in ("__align__", "alignas"):
+            close = _matching(tokens, k + 1, "(", ")")
+            alignment = "".join(t.text for t in tokens[_next_solid(tokens, k + 1) : close + 1])
+            k = close
+        else:
+            texts.append(" " if tokens[k].kind == "comment" else text)
+        k += 1
+    newlines = "\n" * sum(t.text.count("\n") for t in tokens)
+    body = " ".join("".join(texts).split())  # one line for the macros; the newlines follow
+    names, declarators = _declarators(body)
+    if dynamic:
+        match = re.match(r"(.*?)\b(\w+)\s*\[\s*\](.*)$", body, re.DOTALL)
+        if not match:
+            raise KernelError(
+                f"line {line}: dynamic shared memory is declared as `extern __shared__ float name[];`",
+                kind="unsupported",
+                line=line,
+                source=body,
+            )
+        kind, name, rest = (part.strip() for part in match.groups())
+        pointer = f"(*{name}){rest}" if rest else f"* {name}"
+        cast = f"(*){rest}" if rest else "*"
+        return f'{kind} {pointer} = ({kind} {cast})sim_dynamic_shared("{name}", {line}, sizeof({kind})){newlines}'
+    typedef = ", ".join(declarators)
+    attribute = f" __attribute__((aligned{alignment}))" if alignment else ""
+    return (
+        f"typedef {typedef}{attribute}; "
+        + " ".join(f"SIM_SHARED({name}, {line})" for name in names)
+        + newlines
+    )
+
+
+def _next_solid(tokens, k):
+    while k < len(tokens) and not tokens[k].solid:
+        k += 1
+    return k
+
+
+def _matching(tokens, k, opening, closing):
+    depth = 0
+    for j in range(k, len(tokens)):
+        if tokens[j].text == opening:
+            depth += 1
+        elif tokens[j].text == closing:
+            depth -= 1
+            if depth == 0:
+                return j
+    return len(tokens) - 1
+
+
+def _declarators(body: str):
+    """Splits `float a[4][5], b[3]` at its commas and renames each variable: the typedef's name is the variable's type."""
+    parts, depth, start = [], 0, 0
+    for k, c in enumerate(body):
+        if c in "([{<":
+            depth += 1
+        elif c in ")]}>":
+            depth -= 1
+        elif c == "," and depth == 0:
+            parts.append(body[start:k])
+            start = k + 1
+    parts.append(body[start:])
+    names, renamed = [], []
+    for part in parts:
+        head, bracket, dimensions = part.partition("[")
+        name = re.findall(r"[A-Za-z_]\w*", head)[-1]
+        at = head.rindex(name)
+        names.append(name)
+        renamed.append(head[:at] + "sim_type_" + name + head[at + len(name) :] + bracket + dimensions)
+    return names, renamed
+
+
+# ------------------------------------------------------------------------------------------------------------- launches
+
+
+def _rewrite_launches(tokens: list[_Token]) -> list[_Token]:
+    result: list[_Token] = []
+    i = 0
+    while i < len(tokens):
+        token = tokens[i]
+        if token.text != "<<<":
+            result.append(token)
+            i += 1
+            continue
+        start = _kernel_start(result)
+        close = _configuration_end(tokens, i + 1)
+        if start is None or close is None:
+            result.append(token)  # not a launch we understand: the compiler will say what is wrong
+            i += 1
+            continue
+        kernel = "".join(t.text for t in result[start:])
+        configuration = "".join(t.text for t in tokens[i + 1 : close])
+        del result[start:]
+        result.append(
+            _Token("code", f"SIM_LAUNCH({token.line}, ({configuration}), {kernel.rstrip()})", token.line)
+        )
+        i = close + 1
+    return result
+
+
+def _kernel_start(result: list[_Token]):
+    """Index in `result` where the expression before <<< begins: name, ns::name, name<args>, or (expression)."""
+    solid = [k for k, t in enumerate(result) if t.solid]
+    if not solid:
+        return None
+    p = len(solid) - 1
+
+    def skip_back(opening, closing, p):
+        depth = 0
+        while p is not None and p >= 0:
+            text = result[solid[p]].text
+            if text == ")" and closing == ">":  # a > inside parentheses closes nothing
+                p = skip_back("(", ")", p)
+                p = None if p is None else p - 1
+                continue
+            depth += text.count(closing) if text in (closing, ">>>") else 0
+            depth -= text.count(opening) if text in (opening, "<<<") else 0
+            if depth <= 0:
+                return p
+            p -= 1
+        return None
+
+    def name_back(p):
+        """Start of one `name` or `name<args>` that ends at p."""
+        if p is None or p < 0:
+            return None
+        if result[solid[p]].text in (">", ">>>"):
+            p = skip_back("<", ">", p)
+            p = None if p is None else p - 1
+        if p is None or p < 0 or result[solid[p]].kind != "name":
+            return None
+        return p
+
+    if result[solid[p]].text == ")":
+        p = skip_back("(", ")", p)
+        return None if p is None else solid[p]
+    p = name_back(p)
+    if p is None:
+        return None
+    while p >= 1 and result[solid[p - 1]].text in ("::", "template"):
+        p -= 1
+        before = name_back(p - 1) if result[solid[p]].text == "::" else p
+        if before is None or result[solid[before]].text in ("return", "else", "do"):
+            break
+        p = before
+    return solid[p]
+
+
+def _configuration_end(tokens, i):
+    depth = 0
+    for k in range(i, len(tokens)):
+        text = tokens[k].text
+        if text in "([{" and tokens[k].kind == "mark":
+            depth += 1
+        elif text in ")]}" and tokens[k].kind == "mark":
+            depth -= 1
+            if depth < 0:
+                return None
+        elif text == ">>>" and depth == 0:
+            return k
+        elif text == ";" and depth == 0:
+            return None
+    return None

@@ -1,0 +1,296 @@
+"""Calling a launcher in the simulator: its tensors guarded, its errors explained, its output shown."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import torch
+
+from utils.errors import KernelError
+from utils.facade import Host, Signature, Source, invoke
+from utils.simulator import engine as sim
+from utils.simulator.messages import explain
+
+_GUARD = 4096  # bytes that belong to nobody before and behind every tensor
+ORDERS = ("forward", "reverse", "random")
+
+
+def run(
+    library: Path,
+    source: Source,
+    signature: Signature,
+    values: list,
+    *,
+    checked: bool = True,
+    order: str = "forward",
+    seed: int = 0,
+    timeout: float | None = None,
+):
+    """Call one launcher of a library made by `build` and return what it returns.
+
+    Args:
+        values: the launcher's arguments in order; tensors may be on any device and are copied to the CPU.
+        order: in which order the threads of a warp, the warps and the blocks take their turns.
+        timeout: seconds after which the call is stopped; by default the environment's CONV_TIMEOUT, or 120.
+
+    Raises:
+        KernelError: what the kernel did wrong.
+        RuntimeError: a TORCH_CHECK of the launcher failed.
+    """
+    with Simulation(library, source, checked=checked, order=order, seed=seed) as simulation:
+        return simulation.call(signature, values, timeout)
+
+
+class Simulation:
+    """One call in the simulator and what it left behind: launches, requests, error."""
+
+    def __init__(
+        self,
+        library: Path,
+        source: Source,
+        *,
+        checked=True,
+        order="forward",
+        seed=0,
+        watch=None,
+        workers=None,
+    ):
+        if order not in ORDERS:
+            raise ValueError(f"order must be one of {ORDERS}, not {order!r}")
+        self.library, self.source, self.checked = library, source, checked
+        self.order, self.seed, self.watch = order, seed, watch
+        self.workers = workers or _workers(source)
+        self.regions: dict[int, tuple[str, torch.Tensor]] = {}  # what the engine calls a region: name, tensor
+        self.engine = sim.engine()
+        self.context = None
+        self.module = _load(library)
+
+    def __enter__(self):
+        self._open()
+        return self
+
+    def __exit__(self, *_):
+        self._close()
+
+    def _open(self):
+        self.context = self.engine.sim_create(self.checked, self.workers, ORDERS.index(self.order), self.seed)
+        if self.watch is not None:
+            block, warp = self.watch
+            self.engine.sim_trace(self.context, *block, warp)
+
+    def _close(self):
+        self.engine.sim_destroy(self.context)
+        self.context = None
+        self.regions.clear()
+
+    @property
+    def base(self) -> int:
+        return self.engine.sim_module_base(self.context)
+
+    def call(self, signature: Signature, values: list, timeout: float | None = None):
+        """Run the launcher; afterwards the engine's context holds launches and requests until the block ends."""
+        try:
+            return self._attempt(signature, values, timeout)
+        except KernelError as error:
+            if self.workers == 1 or error.kind == "timeout":
+                raise
+        # Which of several errors comes first depends on the host's threads. A run on one of them always names the same.
+        self._close()
+        self.workers = 1
+        self._open()
+        return self._attempt(signature, values, timeout)
+
+    def _attempt(self, signature, values, timeout):
+        host = _SimulatedHost(self)
+        names = [parameter.name for parameter in signature.parameters]
+        given = [host.take(v, name) for v, name in zip(values, names, strict=True)]
+        entry = ctypes.cast(getattr(self.module, f"facade_call_{signature.name}"), ctypes.c_void_p)
+        self.engine.sim_set_module(self.context, entry)
+        outcome: dict = {}
+
+        def work():
+            try:
+                outcome["result"] = invoke(_Guarded(self, entry), signature, given, host)
+            except BaseException as error:  # carried to the caller's thread
+                outcome["exception"] = error
+
+        try:
+            _run_interruptibly(work, self._cancel, timeout)
+        finally:
+            self._show_output()
+        error = self.engine.sim_error(self.context)
+        if error:
+            raise explain(error.contents, self)
+        if "exception" in outcome:
+            raise outcome["exception"]
+        host.give_back()
+        return host.own(outcome["result"])
+
+    def _cancel(self):
+        self.engine.sim_cancel(self.context)
+
+    def _show_output(self):
+        dropped = ctypes.c_size_t()
+        text = self.engine.sim_output(self.context, ctypes.byref(dropped)).decode(errors="replace")
+        if text:
+            sys.stdout.write(text)
+        if dropped.value:
+            print(f"\n... {dropped.value:,} more characters of printf output are not shown")
+
+
+class _Guarded:
+    """Stands in for the library that `invoke` calls: the call goes through the engine, which catches faults."""
+
+    def __init__(self, simulation: Simulation, entry):
+        self.simulation, self.entry = simulation, entry
+
+    def __getattr__(self, name):
+        def call(argument):
+            pointer = ctypes.cast(argument, ctypes.c_void_p)
+            return self.simulation.engine.sim_call(self.simulation.context, self.entry, pointer, *[None] * 5)
+
+        return call
+
+
+class _SimulatedHost(Host):
+    """Gives the launcher tensors that the engine knows, with nobody's memory around each."""
+
+    def __init__(self, simulation: Simulation):
+        self.simulation = simulation
+        self.copies: list[tuple[torch.Tensor, torch.Tensor]] = []  # argument, its guarded copy (flat)
+        self.originals: dict[int, torch.Tensor] = {}
+        self.keep: list[torch.Tensor] = []
+
+    def take(self, value, name: str):
+        if isinstance(value, (list, tuple)) and any(isinstance(v, torch.Tensor) for v in value):
+            return type(value)(self.take(v, f"{name}[{i}]") for i, v in enumerate(value))
+        if not isinstance(value, torch.Tensor):
+            return value
+        if value.layout is not torch.strided or value.device.type == "meta" or value.numel() == 0:
+            return value  # invoke refuses what has no plain memory; an empty tensor has nothing to guard
+        value = value.detach()
+        if not self.simulation.checked and value.device.type == "cpu":
+            self._register(
+                value, name, value.untyped_storage().nbytes(), value.untyped_storage().data_ptr(), False
+            )
+            self.originals[id(value)] = value
+            self.keep.append(value)
+            return value
+        extent = 1 + sum(
+            (size - 1) * stride for size, stride in zip(value.shape, value.stride(), strict=True)
+        )
+        flat = value.as_strided((extent,), (1,))
+        copy = self._guarded((extent,), value.dtype)
+        copy.copy_(flat)
+        view = copy.as_strided(value.shape, value.stride(), copy.storage_offset())
+        self.copies.append((flat, copy))
+        self.originals[id(view)] = value
+        self.keep.append(view)
+        self._register(view, name, extent * view.element_size(), view.data_ptr(), False)
+        return view
+
+    def empty(self, shape, dtype, device, fill):
+        if not self.simulation.checked:
+            tensor = super().empty(shape, dtype, None, fill)
+        else:
+            tensor = self._guarded(shape, dtype)
+            if fill == "empty":
+                tensor.view(-1).view(torch.uint8).fill_(0xFF)  # NaN: what nobody wrote shall not look right
+            else:
+                tensor.fill_(0 if fill == "zeros" else 1)
+        if tensor.numel() and (device is None or device.type == "cuda"):
+            self._register(
+                tensor, "", tensor.numel() * tensor.element_size(), tensor.data_ptr(), fill == "empty"
+            )
+        return tensor
+
+    def contiguous(self, tensor):
+        copy = self.empty(tuple(tensor.shape), tensor.dtype, None, "zeros")
+        return copy.copy_(tensor)
+
+    def give_back(self):
+        """Writes what the kernel changed in its arguments back to where they came from."""
+        for flat, copy in self.copies:
+            now = copy.view(torch.uint8) if copy.dtype != torch.bool else copy
+            before = flat.to(copy.device)
+            before = before.view(torch.uint8) if before.dtype != torch.bool else before
+            if not torch.equal(now, before):
+                flat.copy_(copy)
+
+    def own(self, result):
+        """The result with the caller's own tensors in place of their guarded copies."""
+        if isinstance(result, (list, tuple)):
+            return type(result)(self.own(r) for r in result)
+        return self.originals.get(id(result), result)
+
+    def _guarded(self, shape, dtype) -> torch.Tensor:
+        count = 1
+        for size in shape:
+            count *= size
+        size = torch.empty((), dtype=dtype).element_size()
+        memory = torch.empty(count * size + 2 * _GUARD + 256, dtype=torch.uint8)
+        start = _GUARD - memory.data_ptr() % 256 + (256 if memory.data_ptr() % 256 else 0)
+        return memory[start : start + count * size].view(dtype).view(shape)
+
+    def _register(self, tensor, name, nbytes, address, uninitialised):
+        simulation = self.simulation
+        number = len(simulation.regions)
+        simulation.regions[number] = (name, tensor)
+        self.keep.append(tensor)
+        simulation.engine.sim_add_region(
+            simulation.context, address, nbytes, tensor.element_size(), number, uninitialised
+        )
+
+
+def _run_interruptibly(work, cancel, timeout: float | None) -> None:
+    """Runs `work` on a thread of its own, so that Jupyter's interrupt and the time limit reach a running kernel."""
+    limit = timeout if timeout is not None else float(os.environ.get("CONV_TIMEOUT", "120"))
+    thread = threading.Thread(target=work, name="simulator", daemon=True)
+    deadline = time.monotonic() + limit
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.5)
+            if thread.is_alive() and time.monotonic() > deadline:
+                _cancel_until_done(thread, cancel)
+    except BaseException:
+        _cancel_until_done(thread, cancel)
+        raise
+
+
+def _cancel_until_done(thread, cancel):
+    # Again and again: a signal may find a thread inside the engine, where it must not be torn out.
+    for _ in range(200):
+        cancel()
+        thread.join(0.05)
+        if not thread.is_alive():
+            return
+
+
+def _workers(source: Source) -> int:
+    # The sum of floats depends on the order of its terms: with atomics the blocks take turns on one core, so that the
+    # result is the same on every machine.
+    if "atomic" in source.text.split("#line", 1)[-1]:
+        return 1
+    chosen = os.environ.get("CONV_THREADS")
+    if chosen:
+        return max(1, int(chosen))
+    with contextlib.suppress(AttributeError):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+_loaded: dict[Path, ctypes.CDLL] = {}
+
+
+def _load(library: Path) -> ctypes.CDLL:
+    if library not in _loaded:
+        sim.engine()
+        _loaded[library] = ctypes.CDLL(str(library))
+    return _loaded[library]

@@ -1,0 +1,158 @@
+"""`profile` and `trace`: run a launcher once in the simulator and look at what its kernels asked of memory."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+from utils.simulator import engine as sim
+from utils.simulator.compile import build
+from utils.simulator.messages import kernel_name
+from utils.simulator.report import Counts, Launch, Profile
+from utils.simulator.run import Simulation
+from utils.simulator.symbols import lines_of
+
+_KINDS = {
+    (0, 0): "global_load",
+    (0, 1): "global_store",
+    (0, 2): "global_atomic",
+    (1, 0): "shared_load",
+    (1, 1): "shared_store",
+    (1, 2): "shared_store",  # an atomic on shared memory passes the banks as a store
+}
+
+
+@dataclass(frozen=True)
+class Access:
+    """What one lane touches: `size` bytes at `offset` bytes from the start of `tensor` (a parameter's or variable's name)."""
+
+    tensor: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """One warp-level access: `lanes` has 32 entries, None where the lane took no part."""
+
+    kind: str
+    line: int | None
+    source: str
+    launch: int
+    lanes: tuple[Access | None, ...]
+    sectors: int
+    wavefronts: int
+
+    def __str__(self):
+        active = sum(lane is not None for lane in self.lanes)
+        amount = f"{self.sectors} sectors" if self.sectors else f"{self.wavefronts} wavefronts"
+        return f"line {self.line}: {self.kind} by {active} lanes, {amount}"
+
+
+def profile(fn, *args, order: str = "forward", seed: int = 0, **kwargs) -> Profile:
+    """Run a launcher once in the simulator, checked, and count its memory requests as Nsight Compute would.
+
+    Args:
+        fn: a launcher of `load_inline`, built by any backend: its source is built for the simulator.
+        *args, **kwargs: the launcher's arguments; tensors are copied to the CPU.
+
+    Returns:
+        A sequence of `Launch`, one for each kernel launch.
+
+    Raises:
+        KernelError: what the kernel did wrong.
+    """
+    with _simulate(fn, args, kwargs, order=order, seed=seed) as (simulation, result):
+        return Profile(_launches(simulation), result)
+
+
+def trace(fn, *args, block=(0, 0, 0), warp: int = 0, **kwargs) -> list[Request]:
+    """Every memory request of one warp of one block, in the order of execution; arguments as for `profile`."""
+    with _simulate(fn, args, kwargs, watch=(tuple(block), warp)) as (simulation, _):
+        return _requests(simulation)
+
+
+class _simulate:
+    def __init__(self, fn, args, kwargs, *, watch=None, order="forward", seed=0):
+        for attribute in ("signature", "source", "options"):
+            if not hasattr(fn, attribute):
+                raise TypeError(
+                    f"profile and trace take a launcher made by load_inline, not {fn!r}: "
+                    "its source is built again for the simulator"
+                )
+        options = fn.options or {}
+        library = build(
+            fn.source,
+            checked=True,
+            extra_cflags=list(options.get("extra_cflags") or []),
+            include_paths=list(options.get("extra_include_paths") or []),
+        )
+        self.signature = fn.signature
+        self.values = fn.signature.bind(args, kwargs)
+        self.simulation = Simulation(library, fn.source, checked=True, watch=watch, order=order, seed=seed)
+
+    def __enter__(self):
+        self.simulation.__enter__()
+        try:
+            return self.simulation, self.simulation.call(self.signature, self.values)
+        except BaseException:
+            self.simulation.__exit__()
+            raise
+
+    def __exit__(self, *_):
+        self.simulation.__exit__()
+
+
+def _launches(simulation: Simulation) -> list[Launch]:
+    library, source = simulation.library, simulation.source
+    launches = []
+    for i in range(simulation.engine.sim_launches(simulation.context)):
+        info = sim.LaunchInfo()
+        simulation.engine.sim_launch_info(simulation.context, i, info)
+        sites = [info.sites[k] for k in range(info.site_count)]
+        lines = lines_of(library, source, [site.pc for site in sites])
+        launch = Launch(
+            kernel_name(info.kernel.decode()),
+            tuple(info.grid),
+            tuple(info.block),
+            info.static_shared + info.dynamic_shared,
+            source,
+        )
+        for site in sites:
+            counts = getattr(launch, _KINDS[site.what >> 8, site.what & 255])
+            numbers = (site.requests, site.sectors, site.wavefronts, site.conflicts, site.bytes_requested)
+            counts.add(*numbers)
+            counts.by_line.setdefault(lines[site.pc], Counts()).add(*numbers)
+        for kind in set(_KINDS.values()):
+            counts = getattr(launch, kind)
+            order = sorted(counts.by_line.items(), key=lambda item: (-item[1].actual, item[0] or 0))
+            counts.by_line = dict(order)
+        launches.append(launch)
+    return launches
+
+
+def _requests(simulation: Simulation) -> list[Request]:
+    number = ctypes.c_size_t()
+    raw = simulation.engine.sim_requests(simulation.context, ctypes.byref(number))
+    lines = lines_of(simulation.library, simulation.source, [raw[i].pc for i in range(number.value)])
+
+    def lane(info) -> Access | None:
+        if info.region == sim.NO_REGION:
+            return None
+        name = (
+            simulation.regions[info.region][0] or "output" if info.region in simulation.regions else "shared"
+        )
+        return Access(name, info.offset, info.bytes)
+
+    return [
+        Request(
+            _KINDS[raw[i].what >> 8, raw[i].what & 255],
+            lines[raw[i].pc],
+            simulation.source.line(lines[raw[i].pc]).strip() if lines[raw[i].pc] else "",
+            raw[i].launch,
+            tuple(lane(info) for info in raw[i].lanes),
+            raw[i].sectors,
+            raw[i].wavefronts,
+        )
+        for i in range(number.value)
+    ]
