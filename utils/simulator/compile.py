@@ -84,7 +84,7 @@ def build(
         ]
         # Linked apart, without the sanitizer's flag, which would bring the sanitizer's own library along.
         linking = [cxx, "-shared", f"{path}.o", "-o", str(path), *(f"-Wl,--wrap={name}" for name in _WRAPPED)]
-        linking += [str(library), f"-Wl,-rpath,{library.parent}"]
+        linking += ["-Wl,-z,defs", str(library), f"-Wl,-rpath,{library.parent}"]
         for command in (compiling, linking):
             log = run_compiler(command, source=source, what=source.name)
             if verbose:

@@ -174,12 +174,12 @@ class _SimulatedHost(Host):
             return value
         if value.layout is not torch.strided or value.device.type == "meta" or value.numel() == 0:
             return value  # invoke refuses what has no plain memory; an empty tensor has nothing to guard
-        value = value.detach()
+        given, value = value, value.detach()
         if not self.simulation.checked and value.device.type == "cpu":
             self._register(
                 value, name, value.untyped_storage().nbytes(), value.untyped_storage().data_ptr(), False
             )
-            self.originals[id(value)] = value
+            self.originals[id(value)] = given
             self.keep.append(value)
             return value
         extent = 1 + sum(
@@ -190,7 +190,7 @@ class _SimulatedHost(Host):
         copy.copy_(flat)
         view = copy.as_strided(value.shape, value.stride(), copy.storage_offset())
         self.copies.append((flat, copy))
-        self.originals[id(view)] = value
+        self.originals[id(view)] = given
         self.keep.append(view)
         self._register(view, name, extent * view.element_size(), view.data_ptr(), False)
         return view

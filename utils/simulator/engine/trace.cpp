@@ -115,14 +115,19 @@ void Worker::out_of_bounds(uintptr_t address, unsigned bytes, Access access, uin
 bool Worker::drain(int warp) {
     const int first = warp * 32, n = std::min<int>(32, static_cast<int>(threads_.size()) - first);
     Thread* lanes = &threads_[first];
+    // Cursors into the lanes' traces, side by side.
+    const uint64_t *at[32], *end[32], *address[32];
     uint64_t next[32];  // each lane's next word; all ones where it has none
+    uint32_t runs_on = 0;  // lanes that will add to their traces once these are used up
     bool starved = false;
     for (int i = 0; i < 32; ++i) {
         next[i] = ~uint64_t(0);
         if (i >= n) continue;
         Thread& t = lanes[i];
-        if (t.head < t.tail()) next[i] = t.trace->word[t.head];
-        else starved |= t.state == kFull || t.state == kReady;
+        at[i] = t.trace->word, end[i] = t.word, address[i] = t.trace->address;
+        if (t.state == kFull || t.state == kReady) runs_on |= 1u << i;
+        if (at[i] < end[i]) next[i] = *at[i];
+        else starved |= runs_on >> i & 1;
     }
     uint64_t addresses[32];
     while (!starved) {
@@ -137,25 +142,25 @@ bool Worker::drain(int warp) {
         }
         if (lowest == ~uint64_t(0)) break;
         const bool memory = lowest & kMemory;
+        if (memory)
+            for (uint32_t m = mask; m; m &= m - 1) {
+                const int i = __builtin_ctz(m);
+                addresses[i] = *address[i]++;
+            }
+        uint32_t empty = 0;
         for (uint32_t m = mask; m; m &= m - 1) {
             const int i = __builtin_ctz(m);
-            Thread& t = lanes[i];
-            if (memory) addresses[i] = t.trace->address[t.address_head++];
-            if (++t.head < t.tail()) {
-                next[i] = t.trace->word[t.head];
-            } else {
-                next[i] = ~uint64_t(0);
-                starved |= t.state == kFull || t.state == kReady;
-            }
+            if (++at[i] < end[i]) next[i] = *at[i];
+            else next[i] = ~uint64_t(0), empty |= 1u << i;
         }
+        starved = empty & runs_on;
         if (memory) process(warp, mask, lowest, addresses);
     }
     for (int i = 0; i < n; ++i) {
         Thread& t = lanes[i];
-        if (!t.head) continue;
-        const int words = t.tail() - t.head, kept = static_cast<int>(t.address - t.trace->address) - t.address_head;
-        memmove(t.trace->word, t.trace->word + t.head, sizeof(uint64_t) * static_cast<size_t>(words));
-        memmove(t.trace->address, t.trace->address + t.address_head, sizeof(uint64_t) * static_cast<size_t>(kept));
+        const size_t words = static_cast<size_t>(end[i] - at[i]), kept = static_cast<size_t>(t.address - address[i]);
+        memmove(t.trace->word, at[i], sizeof(uint64_t) * words);
+        memmove(t.trace->address, address[i], sizeof(uint64_t) * kept);
         t.reset_trace(words, kept);
     }
     return !starved;
@@ -234,7 +239,15 @@ void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* add
     c->conflicts += wavefronts - ideal;
     c->bytes += uint64_t(bytes) * __builtin_popcount(mask);
 
-    for (uint32_t m = mask; m; m &= m - 1) {
+    // Lanes that read the same address leave the same mark as any two of them.
+    uint32_t checked_lanes = mask;
+    if (access == kLoad && (mask & (mask - 1))) {
+        const int one = __builtin_ctz(mask);
+        bool same = true;
+        for (uint32_t m = mask; m && same; m &= m - 1) same = addresses[__builtin_ctz(m)] == addresses[one];
+        if (same) checked_lanes = 1u << one | (0x80000000u >> __builtin_clz(mask));
+    }
+    for (uint32_t m = checked_lanes; m; m &= m - 1) {
         const int i = __builtin_ctz(m);
         Region* region = table_[addresses[i] >> 48];
         check_cells(&lanes[i], region, addresses[i] & 0xffffffffffff, bytes, access, pc);

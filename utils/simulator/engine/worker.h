@@ -35,10 +35,7 @@ struct Thread : SimLane {
     uint64_t value;
     // trace
     Trace* trace;
-    int head, address_head;  // what is merged already; the ends are SimLane's `word` and `address`
-    int tail() const { return static_cast<int>(word - trace->word); }
-    void reset_trace(int words, int addresses) {
-        head = address_head = 0;
+    void reset_trace(size_t words, size_t addresses) {
         word = trace->word + words, word_end = trace->word + Trace::kCapacity, address = trace->address + addresses;
     }
     int depth;

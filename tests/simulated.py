@@ -1,0 +1,78 @@
+"""What the simulator's tests share: many small kernels in one source, since compiling is what takes the time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from utils.inline import Module, load_inline
+
+_HEADING = re.compile(r"//# (?P<name>\w+)(?: <<<(?P<grid>.*), (?P<block>[^,]*|dim3\(.*\))>>>)?(?:: (?P<notes>.*))?")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """`name` is a kernel and its launcher: y = name(x), on float tensors of one shape; `n` is their length.
+
+    In `body`, `i` is the thread's index in the grid and `lane` its lane; `before` is what the kernel calls. y
+    starts as `fill` says: "zeros", or "empty" for memory that nobody has written.
+    """
+
+    name: str
+    body: str
+    grid: str = "1"
+    block: str = "32"
+    before: str = ""
+    notes: str = ""
+    fill: str = "zeros"
+
+    @property
+    def text(self) -> str:
+        return f"""{self.before}
+__global__ void {self.name}_kernel(const float* x, float* y, int n) {{
+    const int i = blockIdx.x * blockDim.x + threadIdx.x, lane = threadIdx.x % 32;
+{self.body}
+}}
+torch::Tensor {self.name}(torch::Tensor x) {{
+    auto y = torch::{self.fill}_like(x);
+    {self.name}_kernel<<<{self.grid}, {self.block}>>>(x.data_ptr<float>(), y.data_ptr<float>(), (int)x.numel());
+    return y;
+}}
+"""
+
+
+def read_kernels(text: str, **fields) -> list[Kernel]:
+    """The kernels of a text with a heading before each: `//# name <<<grid, block>>>: notes`.
+
+    What stands above a line `//#body` goes before the kernel.
+    """
+    kernels = []
+    for section in re.split(r"^(?=//# )", text, flags=re.MULTILINE)[1:]:
+        heading, _, code = section.partition("\n")
+        found = _HEADING.fullmatch(heading)
+        assert found, heading
+        before, marker, body = code.partition("//#body\n")
+        given = {name: value for name, value in found.groupdict().items() if value}
+        kernels.append(Kernel(body=body or before, before=before if marker else "", **given, **fields))
+    return kernels
+
+
+def compile_text(text: str, name: str = "cell", **options) -> Module:
+    """A CUDA source for the simulator, with the include that every cell starts with."""
+    text = "#include <torch/extension.h>\n" + text
+    return load_inline(name, cuda_sources=text, backend="simulator", **options)
+
+
+def compile_kernels(kernels: list[Kernel], **options) -> Module:
+    """All kernels as one source."""
+    return compile_text("".join(kernel.text for kernel in kernels), **options)
+
+
+def line_of(launcher, text: str) -> int:
+    """The number of the one line that contains `text` in the kernel of a launcher made by `compile_kernels`."""
+    lines = launcher.source.parts[-1][1].split("\n")
+    start = next(k for k, line in enumerate(lines) if f" {launcher.name}_kernel(const" in line)
+    end = next(k for k in range(start, len(lines)) if lines[k] == "}")
+    found = [k + 1 for k in range(start, end) if text in lines[k]]
+    assert len(found) == 1, f"{text!r} is on lines {found}"
+    return found[0]

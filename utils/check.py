@@ -1,0 +1,365 @@
+"""Is a convolution kernel right? Compared with PyTorch in float64, on the shapes where kernels go wrong.
+
+How far off a float32 result may be follows from the length of its sum. With u = 2^-24, every product is
+rounded once and then takes part in at most terms - 1 additions (`terms` of them when a bias comes on top), so
+that in whatever order the sum is taken, with or without fused multiply-add,
+
+    |y - y_exact|  <=  n u / (1 - n u) * (|x| conv |w| + |bias|)
+
+with terms = C R S, and n = terms, or terms + 1 with a bias (Higham, Accuracy and Stability of Numerical
+Algorithms, section 3.1). The check computes that bound for every element and adds no safety factor: of 27
+products, one of average size left out is over the bound by a factor of 20,000. TF32 is over it too in short
+sums; it is off while a check runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from utils.diagnosis import CheckError, Outcome, explain
+from utils.errors import KernelError
+
+__all__ = ["Case", "CheckError", "check_conv1d", "check_conv2d", "error_bound", "poisoned"]
+
+UNIT_ROUNDOFF = 2.0**-24
+OPTIONS = ("bias", "stride", "padding", "dilation")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call: N images of C channels and `size` (H, W), K filters of `taps` (R, S). 1-D: (W,) and (S,)."""
+
+    group: str
+    N: int
+    C: int
+    size: tuple[int, ...]
+    K: int
+    taps: tuple[int, ...]
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+    bias: bool = False
+
+    @property
+    def options(self) -> dict[str, int]:
+        return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
+
+    @property
+    def needs(self) -> set[str]:
+        """The options without which a launcher cannot run this case."""
+        needed = {name for name, value in self.options.items() if value != (0 if name == "padding" else 1)}
+        return needed | ({"bias"} if self.bias else set())
+
+    def __str__(self) -> str:
+        text = f"input {self.N}x{self.C}x{_times(self.size)}, weight {self.K}x{self.C}x{_times(self.taps)}"
+        text += "".join(f", {name} {value}" for name, value in self.options.items() if name in self.needs)
+        return text + (", with bias" if self.bias else "")
+
+
+def _times(numbers: Iterable[int]) -> str:
+    return "x".join(map(str, numbers))
+
+
+def conv2d_cases() -> list[Case]:
+    """Sizes around the tiles of 32 columns and 8 rows that kernels like, and everything that has an edge."""
+    tiles = [
+        Case("tile edges", 1, 2, (P + 2, Q + 2), 3, (3, 3)) for P, Q in ((7, 31), (8, 32), (9, 33), (17, 65))
+    ]
+    return [
+        Case("plain", 1, 1, (5, 7), 1, (3, 3)),
+        Case("plain", 1, 3, (6, 9), 2, (3, 3)),
+        Case("plain", 1, 2, (9, 6), 4, (2, 5)),
+        *tiles,
+        Case("batch and channels", 2, 3, (6, 7), 5, (3, 3)),
+        Case("batch and channels", 3, 1, (4, 9), 2, (3, 2)),
+        Case("batch and channels", 2, 33, (3, 5), 9, (1, 1)),
+        Case("batch and channels", 2, 8, (5, 4), 33, (3, 1)),
+        Case("one output", 2, 3, (4, 5), 2, (4, 5)),
+        Case("one output", 1, 1, (1, 1), 1, (1, 1)),
+        Case("one row or column", 2, 2, (3, 11), 3, (3, 3)),
+        Case("one row or column", 1, 2, (11, 3), 3, (2, 3)),
+        Case("stride", 2, 2, (9, 12), 3, (3, 3), stride=2),
+        Case("stride", 1, 3, (19, 70), 2, (3, 2), stride=3),
+        Case("stride", 2, 2, (13, 16), 3, (2, 3), stride=5),
+        Case("stride", 1, 2, (4, 6), 3, (3, 3), stride=7),
+        Case("padding", 2, 2, (8, 32), 3, (3, 3), padding=1),
+        Case("padding", 1, 2, (5, 8), 3, (2, 5), padding=2),
+        Case("padding", 1, 2, (4, 6), 2, (3, 3), padding=4),
+        Case("padding", 1, 3, (1, 2), 2, (3, 4), padding=1),
+        Case("dilation", 2, 2, (9, 11), 3, (3, 3), dilation=2),
+        Case("dilation", 1, 3, (10, 36), 2, (2, 3), dilation=3),
+        Case("bias", 2, 3, (6, 9), 5, (3, 3), bias=True),
+        Case("bias", 1, 2, (4, 5), 3, (4, 5), bias=True),
+        Case("everything together", 2, 3, (15, 21), 4, (3, 2), stride=2, padding=3, dilation=2, bias=True),
+        Case("everything together", 1, 2, (12, 20), 3, (2, 4), stride=3, padding=1, dilation=4, bias=True),
+        Case("everything together", 2, 3, (31, 27), 4, (11, 11), stride=4, padding=2, bias=True),
+    ]
+
+
+def conv1d_cases() -> list[Case]:
+    """The same edges in one dimension, around blocks of 32, 128 and 256 threads."""
+    return [
+        Case("plain", 1, 1, (7,), 1, (3,)),
+        Case("plain", 1, 3, (9,), 2, (3,)),
+        Case("plain", 1, 2, (10,), 5, (4,)),
+        *[
+            Case("tile edges", 1, 2, (Q + 2,), 3, (3,))
+            for Q in (31, 32, 33, 127, 128, 129, 255, 256, 257, 600)
+        ],
+        Case("batch and channels", 2, 3, (12,), 5, (3,)),
+        Case("batch and channels", 3, 1, (40,), 2, (2,)),
+        Case("batch and channels", 2, 33, (5,), 9, (1,)),
+        Case("batch and channels", 2, 8, (6,), 33, (3,)),
+        Case("one output", 2, 3, (5,), 2, (5,)),
+        Case("one output", 1, 1, (1,), 1, (1,)),
+        Case("stride", 2, 2, (12,), 3, (3,), stride=2),
+        Case("stride", 1, 3, (400,), 2, (2,), stride=3),
+        Case("stride", 2, 2, (16,), 3, (3,), stride=5),
+        Case("stride", 1, 2, (6,), 3, (3,), stride=7),
+        Case("padding", 2, 2, (32,), 3, (3,), padding=1),
+        Case("padding", 1, 2, (6,), 2, (3,), padding=4),
+        Case("padding", 1, 3, (2,), 2, (4,), padding=1),
+        Case("dilation", 2, 2, (11,), 3, (3,), dilation=2),
+        Case("dilation", 1, 3, (140,), 2, (4,), dilation=3),
+        Case("bias", 2, 3, (9,), 5, (3,), bias=True),
+        Case("bias", 1, 2, (5,), 3, (5,), bias=True),
+        Case("everything together", 2, 3, (59,), 4, (3,), stride=3, dilation=4),
+        Case("everything together", 2, 3, (21,), 4, (2,), stride=2, padding=3, dilation=2, bias=True),
+    ]
+
+
+def check_conv2d(fn: Callable, cases: Iterable[Case] | None = None, **flags: bool) -> None:
+    """Check a two-dimensional convolution fn(input, weight, bias, stride, padding, dilation) against PyTorch.
+
+    Args:
+        fn: a launcher of `load_inline` (its signature says which of bias, stride, padding and dilation it
+            has), or a Python function that takes those four as keywords.
+        cases: calls to make in place of `conv2d_cases()`.
+        flags: bias, stride, padding, dilation = False for what a Python function does not take;
+            refusals = False for a kernel that need not refuse what it cannot do (other dtypes, tensors that
+            are not contiguous, channels that do not match); empty_batch = False for one that need not take
+            an empty batch.
+
+    Prints one line per group of cases. Raises `CheckError` at the first wrong result, with the case, the
+    first wrong index, the expected and the actual value; a `KernelError` of the kernel passes through.
+    """
+    _check(fn, "conv2d", torch.nn.functional.conv2d, conv2d_cases() if cases is None else cases, flags)
+
+
+def check_conv1d(fn: Callable, cases: Iterable[Case] | None = None, **flags: bool) -> None:
+    """Check a one-dimensional convolution against PyTorch; everything else as in `check_conv2d`."""
+    _check(fn, "conv1d", torch.nn.functional.conv1d, conv1d_cases() if cases is None else cases, flags)
+
+
+def _check(
+    fn: Callable, operator: str, torch_fn: Callable, cases: Iterable[Case], flags: dict[str, bool]
+) -> None:
+    refusals, empty_batch = flags.pop("refusals", True), flags.pop("empty_batch", True)
+    subject = _Subject(fn, operator, torch_fn, flags)
+    groups: dict[str, list[Case]] = {}
+    for case in cases:
+        if case.needs <= subject.options:
+            groups.setdefault(case.group, []).append(case)
+    if not groups:
+        raise ValueError(f"{subject.name} takes none of the options that these cases need")
+    print(f"{subject.name} against PyTorch in float64")
+    width = max(map(len, [*groups, "refuses what it cannot do"])) + 2
+    for group, members in groups.items():
+        for case in members:
+            _check_case(subject, case)
+        _report(group, len(members), width)
+    if empty_batch:
+        _check_case(subject, Case("empty batch", 0, 2, (6, 7)[-subject.dims :], 3, (3, 2)[-subject.dims :]))
+        _report("empty batch", 1, width)
+    if refusals:
+        _report("refuses what it cannot do", _check_refusals(subject), width)
+
+
+def _report(group: str, count: int, width: int) -> None:
+    print(f"  {group:<{width}}{count:>2} {'case' if count == 1 else 'cases'} right")
+
+
+class _Subject:
+    """The function under test: how it is called, and where its tensors live."""
+
+    def __init__(self, fn: Callable, operator: str, torch_fn: Callable, flags: dict[str, bool]) -> None:
+        unknown = set(flags) - set(OPTIONS)
+        if unknown:
+            raise TypeError(f"check_{operator} has no flag {sorted(unknown)[0]!r}")
+        self.fn, self.operator, self.torch_fn = fn, operator, torch_fn
+        self.dims = 2 if operator == "conv2d" else 1
+        self.name = getattr(fn, "name", None) or getattr(fn, "__name__", operator)
+        self.device = "cuda" if getattr(fn, "backend", None) in ("cuda", "torch") else "cpu"
+        signature = getattr(fn, "signature", None)
+        if signature is None:
+            self.options = {option for option in OPTIONS if flags.get(option, True)}
+            return
+        taken = [parameter.name for parameter in signature.parameters]
+        strangers = [name for name in taken[2:] if name not in OPTIONS]
+        if strangers or taken[:2] != ["input", "weight"]:
+            raise TypeError(
+                f"check_{operator} calls launchers whose parameters are input, weight and any of"
+                f" {', '.join(OPTIONS)}; yours is {signature}"
+            )
+        self.options = {name for name in taken[2:] if flags.get(name, True)}
+
+    def call(self, input, weight, bias, case: Case):
+        keywords = {name: value for name, value in case.options.items() if name in self.options}
+        if "bias" in self.options:
+            keywords["bias"] = bias
+        with poisoned(), exact_float32():
+            return self.fn(input, weight, **keywords)
+
+    def tensors(self, case: Case) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Random input, weight and bias; the same on every machine, and different in every direction."""
+        generator = torch.Generator().manual_seed(20_261_120)
+        shapes = (case.N, case.C, *case.size), (case.K, case.C, *case.taps), (case.K,)
+        input, weight, bias = (torch.randn(shape, generator=generator).to(self.device) for shape in shapes)
+        return input, weight, bias if case.bias else None
+
+
+def _check_case(subject: _Subject, case: Case) -> None:
+    input, weight, bias = subject.tensors(case)
+    before = [tensor.clone() for tensor in (input, weight, bias) if tensor is not None]
+    try:
+        actual = subject.call(input, weight, bias, case)
+    except KernelError as error:
+        error.args = (f"{error}\nThis happened in the check's case: {case}.",)
+        raise
+    for name, old, new in zip(("input", "weight", "bias"), before, (input, weight, bias), strict=False):
+        if not torch.equal(old, new):
+            raise CheckError(f"{subject.name} changed its {name}, which it should only read.\ncase: {case}")
+    outcome = Outcome(
+        operator=subject.operator,
+        subject=subject.name,
+        case=case,
+        tensors=tuple(None if t is None else t.cpu().double() for t in (input, weight, bias)),
+        torch_fn=subject.torch_fn,
+        device=subject.device,
+        actual=actual,
+        expected=(expected := _exact(subject.torch_fn, input, weight, bias, case)),
+        allowed=error_bound(subject.torch_fn, input, weight, bias, **case.options),
+    )
+    if (
+        not isinstance(actual, torch.Tensor)
+        or actual.shape != expected.shape
+        or actual.dtype != torch.float32
+    ):
+        raise CheckError(explain(outcome))
+    # `not <=` and not `>`: NaN fails every comparison and has to count as wrong.
+    if not bool(((actual.detach().cpu().double() - expected).abs() <= outcome.allowed).all()):
+        raise CheckError(explain(outcome))
+
+
+def _exact(torch_fn: Callable, input, weight, bias, case: Case) -> torch.Tensor:
+    """The float64 result on the CPU, where nothing can turn it into less."""
+    return torch_fn(*(None if t is None else t.cpu().double() for t in (input, weight, bias)), **case.options)
+
+
+def error_bound(torch_fn: Callable, input, weight, bias=None, **options: int) -> torch.Tensor:
+    """How far each element of a float32 convolution may be from the exact one: see the top of this file.
+
+    `torch_fn` is torch.nn.functional.conv2d or conv1d, `options` are its stride, padding and dilation.
+    Returns float64 on the CPU, shaped as the output.
+    """
+    magnitudes = (None if t is None else t.cpu().double().abs() for t in (input, weight, bias))
+    rounded = weight[0].numel() + (bias is not None)
+    gamma = rounded * UNIT_ROUNDOFF / (1 - rounded * UNIT_ROUNDOFF)
+    return gamma * torch_fn(*magnitudes, **options)
+
+
+def _check_refusals(subject: _Subject) -> int:
+    """Calls that a kernel for contiguous float32 cannot do as they stand: an error, or the right result."""
+    sizes, taps = (6, 7)[-subject.dims :], (3, 2)[-subject.dims :]
+    case = Case("refusals", 2, 3, sizes, 4, taps)
+    input, weight, _ = subject.tensors(case)
+    strided_input = input.transpose(0, -1).contiguous().transpose(0, -1)
+    strided_weight = weight.transpose(0, -1).contiguous().transpose(0, -1)
+    contiguous = "the launcher should say TORCH_CHECK({0}.is_contiguous(), ...), or work on {0}.contiguous()"
+    float32 = "the launcher should say TORCH_CHECK({0}.scalar_type() == torch::kFloat32, ...)"
+    calls = [
+        ("an input that is not contiguous", strided_input, weight, contiguous.format("input")),
+        ("a weight that is not contiguous", input, strided_weight, contiguous.format("weight")),
+        ("float64 tensors", input.double(), weight.double(), float32.format("input")),
+        ("float16 tensors", input.half(), weight.half(), float32.format("input")),
+    ]
+    for what, x, w, advice in calls:
+        actual = _call_or_refusal(subject, x, w, case, what, advice)
+        if actual is None:
+            continue
+        expected = _exact(subject.torch_fn, x, w, None, case)
+        # A launcher that computes in these types itself rounds to them.
+        tolerance = max(1e-5, 8 * torch.finfo(x.dtype).eps) * expected.abs().max()
+        if (
+            not isinstance(actual, torch.Tensor)
+            or actual.shape != expected.shape
+            or not bool(((actual.cpu().double() - expected).abs() <= tolerance).all())
+        ):
+            raise CheckError(
+                f"{subject.name} accepted {what} and gave a wrong result: {advice}.\ncase: {case}"
+            )
+    # More channels in the weight than in the input: whatever the kernel reads, it stays inside both tensors.
+    wide = torch.cat([weight, weight], dim=1)
+    advice = "the launcher should say TORCH_CHECK(weight.size(1) == input.size(1), ...)"
+    what = f"an input of {case.C} channels with a weight of {2 * case.C}"
+    if _call_or_refusal(subject, input, wide, case, what, advice) is not None:
+        raise CheckError(f"{subject.name} accepted {what}: {advice}.\ncase: {case}")
+    return len(calls) + 1
+
+
+def _call_or_refusal(subject: _Subject, input, weight, case: Case, what: str, advice: str):
+    """The result, or None where the launcher refused. A kernel that went wrong did not refuse anything."""
+    try:
+        return subject.call(input, weight, None, case)
+    except KernelError as error:
+        raise CheckError(f"{subject.name} accepted {what}, and then: {error}\nHint: {advice}.") from error
+    except (RuntimeError, TypeError, ValueError):
+        return None
+
+
+@contextlib.contextmanager
+def poisoned() -> Iterator[None]:
+    """Fill whatever torch allocates without initialising it with NaN: what a kernel skips stays visible.
+
+    This reaches launchers' `torch::empty` in every backend, because the memory always comes from torch.
+    """
+    mode = torch.get_deterministic_debug_mode()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message=".*deterministic"
+        )  # warn_only, and nobody asked to be warned
+        # As torch.use_deterministic_algorithms, which imports torch's compiler as well: 2 to 4 seconds.
+        torch.set_deterministic_debug_mode("warn")
+        torch.utils.deterministic.fill_uninitialized_memory = True
+        try:
+            yield
+        finally:
+            torch.utils.deterministic.fill_uninitialized_memory = fill
+            torch.set_deterministic_debug_mode(mode)
+
+
+@contextlib.contextmanager
+def exact_float32(tf32: bool = False) -> Iterator[None]:
+    """TF32 off (or on, where asked) for cuDNN and cuBLAS; the setting before comes back afterwards."""
+    if not torch.cuda.is_available():
+        yield
+        return
+    try:
+        before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    except RuntimeError as error:
+        # PyTorch cannot read the old switch once the new one was set.
+        raise RuntimeError(
+            "set TF32 through torch.backends.cudnn.allow_tf32 and torch.backends.cuda.matmul.allow_tf32,"
+            " not through fp32_precision, in a session that checks or times kernels"
+        ) from error
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before

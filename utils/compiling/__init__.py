@@ -1,0 +1,17 @@
+"""Builds cached by content, and compilers whose errors read well. Imports nothing above `utils.errors`."""
+
+from utils.compiling.cache import build, cache_directory, content_key
+from utils.compiling.compilers import compiler_identity, compiler_version, find_cxx
+from utils.compiling.includes import folder_state
+from utils.compiling.runner import run_compiler
+
+__all__ = [
+    "build",
+    "cache_directory",
+    "compiler_identity",
+    "compiler_version",
+    "content_key",
+    "find_cxx",
+    "folder_state",
+    "run_compiler",
+]

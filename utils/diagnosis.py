@@ -1,0 +1,209 @@
+"""From a wrong result to words: where it is wrong, by how much, and what it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+class CheckError(AssertionError):
+    """A kernel's result is wrong, or it took what it should refuse."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One case, called once: what came back, beside float64 tensors on the CPU of what should have."""
+
+    operator: str
+    subject: str
+    case: Any
+    tensors: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+    torch_fn: Callable
+    device: str
+    actual: Any
+    expected: torch.Tensor
+    allowed: torch.Tensor
+
+    def variant(self, input=None, weight=None, bias=True, **options) -> torch.Tensor | None:
+        """What PyTorch gives for the same call with something changed, or None where it refuses."""
+        x, w, b = self.tensors
+        try:
+            return self.torch_fn(
+                x if input is None else input,
+                w if weight is None else weight,
+                b if bias else None,
+                **{**self.case.options, **options},
+            )
+        except RuntimeError:
+            return None
+
+
+def explain(outcome: Outcome) -> str:
+    """The text of the CheckError for a wrong outcome."""
+    actual, expected = outcome.actual, outcome.expected
+    if not isinstance(actual, torch.Tensor):
+        return f"{outcome.subject} returned {type(actual).__name__}, not a tensor.\ncase: {outcome.case}"
+    if actual.dtype != torch.float32:
+        return f"{outcome.subject} returned {actual.dtype}, not torch.float32.\ncase: {outcome.case}"
+    if actual.shape != expected.shape:
+        return _explain_shape(outcome)
+
+    actual = actual.detach().cpu().double()
+    wrong = ~((actual - expected).abs() <= outcome.allowed)
+    first = tuple(int(i) for i in wrong.nonzero()[0])
+    letters = "nkpq" if outcome.operator == "conv2d" else "nkq"
+    index = ", ".join(f"{letter}={i}" for letter, i in zip(letters, first, strict=True))
+    lines = [
+        f"{outcome.subject} is wrong in {int(wrong.sum()):,} of {wrong.numel():,} elements.",
+        f"case: {outcome.case}",
+        f"first wrong: output[{index}] is {_number(actual[first])}, expected {_number(expected[first])}"
+        f" (allowed error {float(outcome.allowed[first]):.1e})",
+    ]
+    hint = next(_hints(outcome, actual, wrong), None)
+    return "\n".join(lines + ([f"Hint: {hint}"] if hint else []))
+
+
+def _number(value: torch.Tensor) -> str:
+    return f"{float(value):.7g}"
+
+
+def _explain_shape(outcome: Outcome) -> str:
+    case, actual, expected = outcome.case, tuple(outcome.actual.shape), tuple(outcome.expected.shape)
+    names = "(N, K, P, Q)" if outcome.operator == "conv2d" else "(N, K, Q)"
+    text = f"{outcome.subject} returned shape {actual}, expected {names} = {expected}.\ncase: {case}"
+    if len(actual) != len(expected):
+        return text
+    leading = (case.N, case.K)
+
+    def spatial(formula: Callable[[int, int], int]) -> tuple[int, ...]:
+        return (*leading, *(formula(size, taps) for size, taps in zip(case.size, case.taps, strict=True)))
+
+    s, p, d = case.stride, case.padding, case.dilation
+    formulas = {
+        "the output is as large as the input here; a filter without enough padding makes it smaller": (
+            lambda size, taps: size
+        ),
+        "the division is rounded up; it has to be rounded down": (
+            lambda size, taps: -(-(size + 2 * p - d * (taps - 1) - 1) // s) + 1
+        ),
+        "the + 1 is missing": lambda size, taps: (size + 2 * p - d * (taps - 1) - 1) // s,
+        "stride is not in the formula": lambda size, taps: size + 2 * p - d * (taps - 1),
+        "padding is not in the formula": lambda size, taps: (size - d * (taps - 1) - 1) // s + 1,
+        "padding is added on one side only; it counts twice": (
+            lambda size, taps: (size + p - d * (taps - 1) - 1) // s + 1
+        ),
+        "dilation is not in the formula": lambda size, taps: (size + 2 * p - taps) // s + 1,
+        "dilation is multiplied by the taps, not by the taps - 1": (
+            lambda size, taps: (size + 2 * p - d * taps - 1) // s + 1
+        ),
+        "the size of the input divided by the stride is not the size of the output": lambda size, taps: (
+            size // s
+        ),
+    }
+    cause = next((cause for cause, formula in formulas.items() if spatial(formula) == actual), None)
+    if cause is None and actual == (*leading, *reversed(expected[2:])):
+        cause = "height and width are exchanged"
+    if cause is None and actual == (case.K, case.N, *expected[2:]):
+        cause = "batch and output channels are exchanged"
+    rule = "Q = (W + 2 * padding - dilation * (S - 1) - 1) / stride + 1, rounded down"
+    if outcome.operator == "conv2d":
+        rule += ", and P likewise from H and R"
+    return f"{text}\nHint: {cause + '. ' if cause else ''}{rule}."
+
+
+def _hints(outcome: Outcome, actual: torch.Tensor, wrong: torch.Tensor) -> Iterator[str]:
+    """Causes that fit what was seen, the surest first."""
+    yield from _never_written(outcome, actual, wrong)
+
+    same = _comparison(outcome, actual)
+    x, w, b = outcome.tensors
+    case = outcome.case
+    spatial = tuple(range(2, w.dim()))
+    if b is not None and same(outcome.variant(bias=False)):
+        yield "this is the convolution without its bias: the bias is never added."
+    if b is not None and same(outcome.expected + (w[0].numel() - 1) * b.reshape(-1, *[1] * len(spatial))):
+        yield "the bias is added once for every product; it belongs to the output once."
+    if same(outcome.variant(weight=w.flip(spatial))):
+        yield (
+            "the filter is applied back to front. Deep learning's convolution does not flip it:"
+            " input[p + r] meets weight[r]."
+        )
+    if len(spatial) == 2 and w.shape[2] == w.shape[3] and same(outcome.variant(weight=w.transpose(2, 3))):
+        yield "the filter's rows and columns are exchanged: r goes with h, s goes with w."
+    for option, neutral in (("stride", 1), ("dilation", 1)):
+        if case.options[option] != neutral:
+            changed = outcome.variant(**{option: neutral})
+            if changed is not None and same(changed[tuple(slice(n) for n in actual.shape)]):
+                yield f"this is the result for {option} {neutral}: {option} is not used, or not everywhere."
+    if case.padding:
+        shifted = outcome.variant(padding=0)
+        if shifted is not None:
+            inner = tuple(slice(n) for n in shifted.shape)
+            if same(shifted, actual[inner]) and not same(outcome.expected[inner], actual[inner]):
+                yield "output (p, q) holds what (p + padding, q + padding) should: padding is not subtracted."
+    for dim, what, index in ((0, "image", "n"), (1, "output channel", "k")):
+        rest = [d for d in range(wrong.dim()) if d != dim]
+        per_slice = wrong.any(dim=tuple(rest))
+        if wrong.shape[dim] > 1 and not per_slice[0] and per_slice[1:].all():
+            yield f"only the first {what} is right: look at how {index} enters the indices."
+    if w.shape[1] > 1 and same(_first_channel(outcome)):
+        yield "only the first input channel is in the sum: the loop over c, or c in an index, is missing."
+
+    # Only where the expected value is well away from 0 is a quotient worth anything.
+    solid = wrong & (outcome.expected.abs() > 1e-3)
+    if solid.any():
+        quotient = actual[solid] / outcome.expected[solid]
+        factor = round(float(quotient[0])) if torch.isfinite(quotient[0]) else 0
+        if factor >= 2 and bool(((quotient - factor).abs() < 1e-3 * factor).all()):
+            yield (
+                f"the wrong elements are {factor} times what they should be: added up {factor} times."
+                " Is every output computed by exactly one thread?"
+            )
+    for dim, what in zip(spatial, ("row", "column") if len(spatial) == 2 else ("output",), strict=True):
+        rest = tuple(d for d in range(wrong.dim()) if d != dim)
+        bad = wrong.any(dim=rest).nonzero().flatten().tolist()
+        start = bad[0]
+        if start > 0 and bad == list(range(start, wrong.shape[dim])):
+            yield f"only {what}s {start} and up are wrong: look at the last blocks, which are partly filled."
+    error = ((actual - outcome.expected).abs() / outcome.allowed.clamp_min(1e-300))[wrong]
+    if bool((error < 3000).all()):
+        yield (
+            "the values are nearly right: this looks like rounding to fewer bits (TF32, half), not like a"
+            " missing product."
+        )
+
+
+def _never_written(outcome: Outcome, actual: torch.Tensor, wrong: torch.Tensor) -> Iterator[str]:
+    nan = actual.isnan()
+    count = f"{int(nan.sum()):,} of {nan.numel():,}"
+    if nan.all():
+        yield (
+            "every element is NaN, which the check put into fresh memory: the output was never written, or"
+            " the kernel adds (+=) to an output that holds nothing yet."
+        )
+    elif nan.any():
+        yield (
+            f"{count} elements are NaN, which the check put into fresh memory: no thread wrote them."
+            " Does the grid cover the whole output, and does no thread leave too early?"
+        )
+    if bool((actual[wrong] == 0).all()) and bool((actual == 0).all()):
+        yield "every element is zero: the output was never written, or the sum is never stored."
+    elif bool((actual[wrong] == 0).all()) and int(wrong.sum()) > 1:
+        yield "the wrong elements are all zero: no thread wrote them. Does the grid cover the whole output?"
+
+
+def _comparison(outcome: Outcome, actual: torch.Tensor) -> Callable[..., bool]:
+    def same(candidate: torch.Tensor | None, values: torch.Tensor = actual) -> bool:
+        if candidate is None or candidate.shape != values.shape or candidate.numel() == 0:
+            return False
+        return bool(torch.allclose(values, candidate, rtol=1e-4, atol=1e-5))
+
+    return same
+
+
+def _first_channel(outcome: Outcome) -> torch.Tensor | None:
+    x, w, _ = outcome.tensors
+    return outcome.variant(input=x[:, :1], weight=w[:, :1])

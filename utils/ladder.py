@@ -1,0 +1,147 @@
+"""`make ladder`: compile and check every rung on this machine, and measure it.
+
+On a GPU every rung is timed beside cuDNN. Without one its memory accesses are counted in the simulator, and
+the times shown are those recorded on a GPU. The picture's path is printed last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+import kernels
+from kernels import LADDERS, WORKLOADS, Rung
+from utils import recordings
+from utils.check import CheckError, check_conv1d, check_conv2d
+from utils.errors import CompileError, KernelError
+from utils.plots import ladder_chart
+from utils.readme import HEADLINE
+from utils.recordings import Timings, recorded
+from utils.simulator import profile
+from utils.timing import bench, can_measure, machine
+
+CHECKS = {"conv2d": check_conv2d, "conv1d": check_conv1d}
+# Small enough for the simulator, and the shape on which its counters were compared with Nsight Compute.
+COUNTED = {"conv2d": ((2, 8, 64, 64), (8, 8, 3, 3)), "conv1d": ((2, 8, 4096), (8, 8, 3))}
+
+
+def climb(rungs: list[Rung], measured: bool) -> tuple[dict[str, Callable], list[dict], list[str]]:
+    """Compile, check and (in the simulator) count every rung: launchers, table rows, failures."""
+    launchers: dict[str, Callable] = {}
+    rows, failures = [], []
+    with tqdm(rungs, unit="kernel", file=sys.stdout, leave=False) as bar:
+        for rung in bar:
+            bar.set_description(rung.name)
+            operator = kernels.operator(rung.name)
+            row = {"kernel": rung.name, "compile": "", "check": "failed"}
+            rows.append(row)
+            try:
+                start = time.perf_counter()
+                launcher = kernels.load(rung.name)
+                row["compile"] = f"{time.perf_counter() - start:.2f} s"
+                with contextlib.redirect_stdout(io.StringIO()):
+                    CHECKS[operator](launcher)
+                row["check"] = "right"
+                if not measured:
+                    row.update(_counts(launcher, operator))
+            except (CompileError, CheckError, KernelError) as error:
+                failures.append(f"{rung.name}: {error}")
+                continue
+            launchers[rung.name] = launcher
+    return launchers, rows, failures
+
+
+def _counts(launcher: Callable, operator: str) -> dict[str, str]:
+    generator = torch.Generator().manual_seed(0)
+    input, weight = (torch.randn(shape, generator=generator) for shape in COUNTED[operator])
+    launches = list(profile(launcher, input, weight, padding=1))
+    loads, requests = (
+        sum(getattr(run.global_load, what) for run in launches) for what in ("sectors", "requests")
+    )
+    stores = sum(run.global_store.sectors for run in launches)
+    return {
+        "load requests": f"{requests:,}",
+        "load sectors": f"{loads:,}",
+        "a request": f"{loads / requests:.2f}" if requests else "",
+        "store sectors": f"{stores:,}",
+    }
+
+
+def table(rows: list[dict]) -> str:
+    """Rows as text, columns in order of first appearance, numbers to the right."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [columns] + [[str(row.get(column, "")) for column in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for line in cells:
+        first, *others = (
+            f"{text:<{width}}" if i == 0 else f"{text:>{width}}"
+            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+        )
+        lines.append("  ".join([first, *others]).rstrip())
+    return "\n".join(lines)
+
+
+def _times(operator: str, launchers: dict[str, Callable], measured: bool) -> Timings | None:
+    workload = HEADLINE[operator]
+    if measured:
+        return Timings(machine(), bench(launchers, workload), live=True)
+    runs = [run.select([workload]) for run in recorded()]
+    return next((run for run in runs if run.rows), None)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="make ladder", description=__doc__)
+    parser.add_argument("--kernels", nargs="+", metavar="NAME", help="these rungs only")
+    parser.add_argument("--picture", type=Path, default=recordings.RESULTS / "ladder.png", metavar="FILE")
+    arguments = parser.parse_args(argv)
+    measured = can_measure()
+    failures: list[str] = []
+    for operator, ladder in LADDERS.items():
+        rungs = [rung for rung in ladder if arguments.kernels is None or rung.name in arguments.kernels]
+        if not rungs:
+            continue
+        launchers, rows, wrong = climb(rungs, measured)
+        failures += wrong
+        try:
+            timings = _times(operator, launchers, measured)
+        except (CheckError, KernelError, MemoryError, torch.cuda.OutOfMemoryError) as error:
+            failures.append(f"timing {HEADLINE[operator]}: {error}")
+            print(table(rows))
+            continue
+        for row in rows if timings else ():
+            for timed in timings.rows:
+                if timed["kernel"] == row["kernel"]:
+                    row["ms"] = f"{timed['ms']:.3f}"
+                    row["TFLOP/s"] = f"{timed['tflops']:.2f}"
+                    row["vs cuDNN"] = f"{timed['ratio']:.2f}"
+        print(table(rows))
+        if not measured:
+            shapes = " and ".join("x".join(map(str, shape)) for shape in COUNTED[operator])
+            print(f"requests and sectors: counted by the simulator, input and weight {shapes}, padding 1")
+        if timings is None:
+            print("times: there is no GPU here, and no run is recorded in kernels/results yet")
+            continue
+        workload = WORKLOADS[HEADLINE[operator]]
+        print(f"times: {workload.name} ({workload.describe()}). {timings.origin}.")
+        picture = arguments.picture
+        if operator != next(iter(LADDERS)):
+            picture = picture.with_stem(f"{picture.stem}_{operator}")
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(ladder_chart(timings.rows, timings.origin).data)
+        print(f"picture: {picture}")
+    for failure in failures:
+        print(f"FAILED {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

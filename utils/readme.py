@@ -1,0 +1,109 @@
+"""`python -m utils.readme`: write the recorded timings into README.md, between its two markers.
+
+--check writes nothing and fails where README.md and kernels/results/ differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from kernels import LADDERS, WORKLOADS
+from utils.recordings import Timings, recorded
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BEGIN, END = "<!-- ladder:begin -->", "<!-- ladder:end -->"
+HEADLINE = {"conv2d": "alexnet_conv1", "conv1d": "conv1d_dilated"}
+
+
+def ladder_tables(runs: list[Timings]) -> str:
+    """Markdown: for every GPU the ladders on their headline layers, then the best kernel on every layer."""
+    if not runs:
+        return "No GPU run is recorded yet: `make bench` records one.\n"
+    return "\n".join(_run(run) for run in runs)
+
+
+def _run(run: Timings) -> str:
+    machine = run.machine
+    parts = [
+        f"**{machine['gpu']}**, {machine['date']}: driver {machine['driver']}, CUDA {machine['cuda']},"
+        f" PyTorch {machine['torch']}, cuDNN {machine['cudnn']}."
+        " float32, TF32 off; medians ± interquartile range.\n"
+    ]
+    for operator, ladder in LADDERS.items():
+        rows = {
+            (row["kernel"], row["precision"]): row
+            for row in run.rows
+            if row["workload"] == HEADLINE[operator]
+        }
+        if not rows:
+            continue
+        lines = [
+            f"{HEADLINE[operator]} ({WORKLOADS[HEADLINE[operator]].describe()})\n",
+            "| kernel | idea | ms | TFLOP/s | cuDNN's time / its time |",
+            "|---|---|---|---|---|",
+        ]
+        for rung in ladder:
+            lines += [
+                _line(f"`{rung.name}`", rung.idea, row) for key, row in rows.items() if key[0] == rung.name
+            ]
+        for (kernel, precision), row in rows.items():
+            if kernel == "cudnn":
+                what = f"its best algorithm, {row['cudnn_layout']}" + (
+                    ", TF32" if precision == "tf32" else ""
+                )
+                lines.append(_line("cuDNN", what, row))
+        parts.append("\n".join(lines) + "\n")
+    parts.append(_best_of_each(run))
+    return "\n".join(part for part in parts if part)
+
+
+def _line(kernel: str, idea: str, row: dict) -> str:
+    ratio = "" if row["kernel"] == "cudnn" else f"{row['ratio']:.2f}"
+    return f"| {kernel} | {idea} | {row['ms']:.3f} ± {row['ms_spread']:.3f} | {row['tflops']:.1f} | {ratio} |"
+
+
+def _best_of_each(run: Timings) -> str:
+    lines = [
+        "| layer | best kernel | ms | cuDNN fp32, ms | cuDNN's time / its time |",
+        "|---|---|---|---|---|",
+    ]
+    for name in dict.fromkeys(row["workload"] for row in run.rows):
+        rows = [
+            row
+            for row in run.rows
+            if row["workload"] == name and row["kernel"] != "cudnn" and row["precision"] == "fp32"
+        ]
+        if rows:
+            row = min(rows, key=lambda row: row["ms"])
+            times = f"{row['ms']:.3f} | {row['cudnn_ms']:.3f} | {row['ratio']:.2f}"
+            lines.append(f"| {name} | `{row['kernel']}` | {times} |")
+    return "\n".join(lines) + "\n" if len(lines) > 2 else ""
+
+
+def with_tables(text: str, runs: list[Timings]) -> str:
+    """README's text with the part between the markers replaced. Raises ValueError without the markers."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ValueError(f"README.md must contain {BEGIN} and, after it, {END}, once each")
+    head, rest = text.split(BEGIN)
+    return f"{head}{BEGIN}\n{ladder_tables(runs)}{END}{rest.split(END)[1]}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m utils.readme", description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args(argv).check
+    before = README.read_text(encoding="utf-8")
+    after = with_tables(before, recorded())
+    if check and after != before:
+        print("README.md is not what kernels/results/ says: run python -m utils.readme", file=sys.stderr)
+        return 1
+    if after != before:
+        README.write_text(after, encoding="utf-8")
+        print("README.md: tables written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

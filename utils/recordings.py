@@ -1,0 +1,139 @@
+"""Timings measured on some GPU: one JSON file per GPU in kernels/results/, and tables made of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kernels import WORKLOADS
+
+RESULTS = Path(__file__).resolve().parents[1] / "kernels" / "results"
+MACHINE_KEYS = ("gpu", "driver", "cuda", "torch", "cudnn", "date")
+ROW_KEYS = (
+    "workload",
+    "precision",
+    "kernel",
+    "ms",
+    "ms_spread",
+    "cudnn_ms",
+    "cudnn_layout",
+    "ratio",
+    "tflops",
+    "gbps",
+    "max_rel_err",
+)
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Rows of one run on one GPU. In a notebook it shows itself as a table.
+
+    Attributes:
+        machine: gpu, driver, cuda, torch, cudnn (versions) and date (ISO) of the run.
+        rows: dictionaries with the keys `ROW_KEYS`. ms is a median over samples, ms_spread their
+            interquartile range; cudnn_ms is cuDNN's best layout in the same run and precision, ratio =
+            cudnn_ms / ms; tflops and gbps follow from the definition's operations and the least traffic;
+            max_rel_err is the largest error against float64 over the largest exact value, on the first and
+            the last image of the batch.
+        live: measured now on this machine, not recorded.
+    """
+
+    machine: dict[str, str]
+    rows: list[dict] = field(default_factory=list)
+    live: bool = False
+
+    def select(self, workloads: Iterable[str] | None = None, kernels: Iterable[str] | None = None) -> Timings:
+        """The rows of some workloads and kernels; cuDNN's rows stay in."""
+        wanted = None if workloads is None else set(workloads)
+        chosen = None if kernels is None else {*kernels, "cudnn"}
+        rows = [
+            row
+            for row in self.rows
+            if (wanted is None or row["workload"] in wanted) and (chosen is None or row["kernel"] in chosen)
+        ]
+        return Timings(self.machine, rows, self.live)
+
+    @property
+    def origin(self) -> str:
+        """Where and when this was measured, in one line."""
+        machine = self.machine
+        if not machine:
+            return "No GPU run is recorded in kernels/results; `make bench` records one on a GPU."
+        where = "Measured on this machine's" if self.live else "Recorded, not on this machine, on an"
+        return (
+            f"{where} {machine['gpu']}, {machine['date']}"
+            f" (driver {machine['driver']}, CUDA {machine['cuda']}, PyTorch {machine['torch']},"
+            f" cuDNN {machine['cudnn']})"
+        )
+
+    def __str__(self) -> str:
+        lines = [self.origin]
+        for name in dict.fromkeys(row["workload"] for row in self.rows):
+            workload = WORKLOADS.get(name)
+            rows = [row for row in self.rows if row["workload"] == name]
+            lines += ["", f"{name}: {workload.describe()}" if workload else name, *_text_table(rows)]
+        if self.machine and not self.rows:
+            lines.append("no rows for what was asked")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def _text_table(rows: list[dict]) -> list[str]:
+    width = max(len("kernel"), *(len(row["kernel"]) for row in rows))
+    lines = [f"  {'kernel':<{width}}  precision        ms     +-   TFLOP/s    GB/s  cuDNN's time / its time"]
+    for row in rows:
+        ratio = row["cudnn_layout"] if row["kernel"] == "cudnn" else f"{row['ratio']:.2f}"
+        lines.append(
+            f"  {row['kernel']:<{width}}  {row['precision']:<9}{row['ms']:>10.3f}{row['ms_spread']:>7.3f}"
+            f"{row['tflops']:>10.2f}{row['gbps']:>8.0f}  {ratio}"
+        )
+    return lines
+
+
+def recorded(gpu: str | None = None, directory: Path | None = None) -> list[Timings]:
+    """The recorded runs, one per GPU, by name; `gpu` keeps those whose name contains it."""
+    runs = [read(path) for path in sorted((directory or RESULTS).glob("*.json"))]
+    return [run for run in runs if gpu is None or gpu.lower() in run.machine["gpu"].lower()]
+
+
+def read(path: Path) -> Timings:
+    """One recorded run. Raises ValueError, with the path, where the file is not one."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(data, dict) or set(data) != {*MACHINE_KEYS, "rows"}:
+        raise ValueError(f"{path} must have exactly the keys {', '.join(MACHINE_KEYS)} and rows")
+    for row in data["rows"]:
+        if set(row) != set(ROW_KEYS):
+            raise ValueError(
+                f"{path}: every row must have exactly the keys {', '.join(ROW_KEYS)}, not {sorted(row)}"
+            )
+    return Timings({key: data[key] for key in MACHINE_KEYS}, data["rows"])
+
+
+def write(timings: Timings, path: Path) -> None:
+    """Record a run; the file is replaced whole or not at all."""
+    rows = ",\n".join("    " + json.dumps({key: row[key] for key in ROW_KEYS}) for row in timings.rows)
+    head = "".join(f"  {json.dumps(key)}: {json.dumps(timings.machine[key])},\n" for key in MACHINE_KEYS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(f'{{\n{head}  "rows": [\n{rows}\n  ]\n}}\n')
+        os.chmod(temporary, 0o644)  # mkstemp's files are private
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def file_name(gpu: str) -> str:
+    """The results file of a GPU: "NVIDIA H200" is nvidia_h200.json."""
+    return re.sub(r"[^a-z0-9]+", "_", gpu.lower()).strip("_") + ".json"
