@@ -16,7 +16,7 @@ ladder: setup ## compile, check and measure every rung on this machine
 	@$(RUN) -m utils.ladder $(LADDER_FLAGS)
 
 bench: setup ## on a GPU: record kernels/results/<gpu>.json
-	@$(RUN) -m utils.bench $(BENCH_FLAGS)
+	@$(RUN) -m utils.benchmark $(BENCH_FLAGS)
 
 sync: setup ## write kernels/ and solutions/ into the notebooks
 	@$(RUN) -m utils.sync $(SYNC_FLAGS)

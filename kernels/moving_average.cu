@@ -1,7 +1,6 @@
 // The first kernel: every output is the mean of three neighbouring inputs and has a thread of its own.
-#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAException.h>
 #include <torch/extension.h>
-#include <climits>
 
 __global__ void moving_average_kernel(const float* x, float* y, int outputs) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -9,18 +8,15 @@ __global__ void moving_average_kernel(const float* x, float* y, int outputs) {
 }
 
 torch::Tensor moving_average(torch::Tensor input) {
-    TORCH_CHECK(input.is_cuda() && input.scalar_type() == torch::kFloat32,
-                "input must be float32, on the GPU");
+    TORCH_CHECK(input.is_cuda() && input.scalar_type() == torch::kFloat32, "input must be float32, on the GPU");
     TORCH_CHECK(input.dim() == 1 && input.is_contiguous(), "input must be contiguous, of one dimension");
-    TORCH_CHECK(input.numel() >= 3 && input.numel() <= INT_MAX, "input must have 3 to 2^31 - 1 elements");
+    TORCH_CHECK(input.numel() >= 3 && input.numel() < 1LL << 31, "input must have 3 to 2^31 - 1 elements");
     int outputs = input.numel() - 2;
     auto output = torch::empty({outputs}, input.options());
 
-    const c10::cuda::CUDAGuard guard(input.device());
     int threads = 256;
     int blocks = (outputs + threads - 1) / threads;
-    moving_average_kernel<<<blocks, threads, 0, at::cuda::getCurrentCUDAStream()>>>(
-        input.data_ptr<float>(), output.data_ptr<float>(), outputs);
+    moving_average_kernel<<<blocks, threads>>>(input.data_ptr<float>(), output.data_ptr<float>(), outputs);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
     return output;
 }

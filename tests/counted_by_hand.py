@@ -1,6 +1,6 @@
 """Kernels whose memory requests were counted by hand, each under a heading with what it must count.
 
-    //# name <<<grid, block>>>: kind requests sectors-or-wavefronts, ...
+    //# name <<<launch>>>: kind requests sectors-or-wavefronts, ...
 
 One warp where no launch is given. x counts 0, 1, 2 and so on; `i` is the thread's index, `lane` its lane.
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from utils.inline import Module, load_inline
 
-_HEADING = re.compile(r"//# (?P<name>\w+)(?: <<<(?P<grid>.*), (?P<block>[^,]*|dim3\(.*\))>>>)?(?:: (?P<notes>.*))?")
+_HEADING = re.compile(r"//# (?P<name>\w+)(?: <<<(?P<launch>.*)>>>)?(?:: (?P<notes>.*))?")
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,7 @@ class Kernel:
 
     name: str
     body: str
-    grid: str = "1"
-    block: str = "32"
+    launch: str = "1, 32"
     before: str = ""
     notes: str = ""
     fill: str = "zeros"
@@ -35,14 +34,14 @@ __global__ void {self.name}_kernel(const float* x, float* y, int n) {{
 }}
 torch::Tensor {self.name}(torch::Tensor x) {{
     auto y = torch::{self.fill}_like(x);
-    {self.name}_kernel<<<{self.grid}, {self.block}>>>(x.data_ptr<float>(), y.data_ptr<float>(), (int)x.numel());
+    {self.name}_kernel<<<{self.launch}>>>(x.data_ptr<float>(), y.data_ptr<float>(), (int)x.numel());
     return y;
 }}
 """
 
 
 def read_kernels(text: str, **fields) -> list[Kernel]:
-    """The kernels of a text with a heading before each: `//# name <<<grid, block>>>: notes`.
+    """The kernels of a text with a heading before each: `//# name <<<launch>>>: notes`.
 
     What stands above a line `//#body` goes before the kernel.
     """

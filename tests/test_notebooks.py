@@ -63,10 +63,10 @@ def _problems_of(cell) -> Iterator[str]:
         if output.output_type == "error" and "raises-exception" not in _tags(cell):
             yield f"a stored error: {output.ename}: {output.evalue}"
         for kind, data in output.get("data", {}).items():
-            if kind.startswith("image/") and not output.metadata.get(kind, {}).get("alt"):
-                yield f"{kind} without alt text"
-            if kind == "text/html":
+            if kind in ("text/html", "image/svg+xml"):
                 yield from _pictures_without_text(data)
+            elif kind.startswith("image/") and not output.metadata.get(kind, {}).get("alt"):
+                yield f"{kind} without alt text"
         text = str(output.get("text", "")) + str(output.get("traceback", ""))
         text += "".join(str(v) for k, v in output.get("data", {}).items() if not k.startswith("image/"))
         if match := AUTHOR_PATH.search(text):
@@ -74,8 +74,8 @@ def _problems_of(cell) -> Iterator[str]:
 
 
 def _pictures_without_text(text: str) -> Iterator[str]:
-    for picture in re.findall(r"!\[\s*\]\(.*?\)|<img\b[^>]*>|<svg\b[^>]*>", text):
-        if not re.search(r"""\b(alt|aria-label)\s*=\s*["'][^"']""", picture):
+    for picture in re.findall(r"!\[\s*\]\(.*?\)|<img\b[^>]*>|<svg\b[^>]*>(?:\s*<title>[^<]*)?", text):
+        if not re.search(r"""\b(alt|aria-label)\s*=\s*["'][^"']|<title>\s*\S""", picture):
             yield f"a picture without alt text: {picture[:60]}"
 
 

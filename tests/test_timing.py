@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 import kernels
 from kernels import LADDERS, WORKLOADS, Workload
-from utils import bench as bench_command
+from utils import benchmark as bench_command
 from utils import ladder, readme, recordings, timing
 from utils.check import CheckError
 from utils.recordings import Timings, recorded

@@ -1,7 +1,6 @@
 // The moving average of the lesson, with a weight for each of the three neighbours: a 1-D convolution.
-#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAException.h>
 #include <torch/extension.h>
-#include <climits>
 
 __global__ void weighted_average_kernel(const float* x, const float* weight, float* y, int outputs) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -16,7 +15,7 @@ torch::Tensor weighted_average(torch::Tensor input, torch::Tensor weight) {
     TORCH_CHECK(input.is_cuda() && input.scalar_type() == torch::kFloat32,
                 "input must be float32, on the GPU");
     TORCH_CHECK(input.dim() == 1 && input.is_contiguous(), "input must be contiguous, of one dimension");
-    TORCH_CHECK(input.numel() >= 3 && input.numel() <= INT_MAX, "input must have 3 to 2^31 - 1 elements");
+    TORCH_CHECK(input.numel() >= 3 && input.numel() < 1LL << 31, "input must have 3 to 2^31 - 1 elements");
     TORCH_CHECK(weight.device() == input.device() && weight.scalar_type() == torch::kFloat32,
                 "weight must be float32, where the input is");
     TORCH_CHECK(weight.dim() == 1 && weight.numel() == 3 && weight.is_contiguous(),
@@ -24,10 +23,9 @@ torch::Tensor weighted_average(torch::Tensor input, torch::Tensor weight) {
     int outputs = input.numel() - 2;
     auto output = torch::empty({outputs}, input.options());
 
-    const c10::cuda::CUDAGuard guard(input.device());
     int threads = 256;
     int blocks = (outputs + threads - 1) / threads;
-    weighted_average_kernel<<<blocks, threads, 0, at::cuda::getCurrentCUDAStream()>>>(
+    weighted_average_kernel<<<blocks, threads>>>(
         input.data_ptr<float>(), weight.data_ptr<float>(), output.data_ptr<float>(), outputs);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
     return output;

@@ -15,9 +15,13 @@ namespace sim {
 struct Id {
     uint64_t bits;
     static constexpr uint64_t kAtomic = 1, kBlocks = 2, kThreads = 4, kWarps = 8;
+    // The last epochs that can be told apart. What is so late that it shares one of these counts as ordered: a race may go
+    // unseen there, but no correct kernel is accused.
+    static constexpr uint32_t kLastEpoch = 0x3fff, kLastWarpEpoch = 1023;
     static Id make(uint64_t block, uint32_t epoch, uint32_t warp_epoch, uint32_t thread) {
-        if (warp_epoch > 1023) warp_epoch = 1023;
-        return {((block + 1) & 0x3ffffff) << 38 | uint64_t(epoch & 0x3fff) << 24 | uint64_t(warp_epoch) << 14 | uint64_t(thread) << 4};
+        if (epoch > kLastEpoch) epoch = kLastEpoch;
+        if (warp_epoch > kLastWarpEpoch) warp_epoch = kLastWarpEpoch;
+        return {((block + 1) & 0x3ffffff) << 38 | uint64_t(epoch) << 24 | uint64_t(warp_epoch) << 14 | uint64_t(thread) << 4};
     }
     uint64_t block() const { return (bits >> 38) - 1; }
     uint32_t epoch() const { return (bits >> 24) & 0x3fff; }
@@ -28,14 +32,12 @@ struct Id {
     explicit operator bool() const { return bits != 0; }
 };
 
-inline bool same_phase(Id a, Id b) { return (a.bits >> 24) == (b.bits >> 24); }  // same block, no barrier between
-
 // Whether an earlier access by `a` (one thread) may overlap a later one by `b`.
 inline bool unordered(Id a, Id b) {
     if (a.block() != b.block()) return true;
-    if (a.epoch() != b.epoch() || a.thread() == b.thread()) return false;
+    if (a.epoch() != b.epoch() || a.epoch() == Id::kLastEpoch || a.thread() == b.thread()) return false;
     if (a.warp() != b.warp()) return true;
-    return a.warp_epoch() == b.warp_epoch() && a.warp_epoch() != 1023;
+    return a.warp_epoch() == b.warp_epoch() && a.warp_epoch() != Id::kLastWarpEpoch;
 }
 
 // The reader word after thread `me` has read too.
@@ -54,9 +56,9 @@ inline uint64_t join_reader(uint64_t old, Id me) {
 // Whether the readers recorded in `a` may overlap a write by `b`.
 inline bool readers_unordered(Id a, Id b) {
     if (a.has(Id::kBlocks) || a.block() != b.block()) return true;
-    if (a.epoch() != b.epoch()) return false;
+    if (a.epoch() != b.epoch() || a.epoch() == Id::kLastEpoch) return false;
     if (a.has(Id::kWarps) || a.warp() != b.warp()) return true;
-    if (a.warp_epoch() != b.warp_epoch() || a.warp_epoch() == 1023) return false;
+    if (a.warp_epoch() != b.warp_epoch() || a.warp_epoch() == Id::kLastWarpEpoch) return false;
     return a.has(Id::kThreads) || a.thread() != b.thread();
 }
 

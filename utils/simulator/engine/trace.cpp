@@ -294,6 +294,10 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
     if (!region->cells) return;
     const size_t from = offset >> region->granule_shift, to = (offset + bytes - 1) >> region->granule_shift;
     const Id me = Id::make(region->space == kShared ? 0 : block_linear, epoch_, t->warp_epoch, t->linear);
+    // Another block's access is over when that block has released it by a fence and this one has done an atomic operation since.
+    auto released_by = [&](Id other) {
+        return acquired && released && (other.block() != me.block() || other.has(Id::kBlocks)) && released[other.block()].load();
+    };
     for (size_t g = from; g <= to; ++g) {
         Cell& cell = region->cells[g];
         if (access != kStore) {
@@ -310,17 +314,16 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
                 cell.reader_pc.store(pc, std::memory_order_relaxed);
             }
             const Id writer{cell.writer.load(std::memory_order_seq_cst)};
-            if (writer && unordered(writer, me) && !(acquired && released && writer.block() != me.block() && released[writer.block()].load()))
+            if (writer && unordered(writer, me) && !released_by(writer))
                 raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer, cell.writer_pc.load(), true));
             continue;
         }
         const uint64_t mine = me.bits | (access == kAtomic ? Id::kAtomic : 0);
         const Id writer{cell.writer.exchange(mine, std::memory_order_seq_cst)};
-        if (writer && unordered(writer, me) && !(access == kAtomic && writer.has(Id::kAtomic)) &&
-            !(acquired && released && writer.block() != me.block() && released[writer.block()].load()))
+        if (writer && unordered(writer, me) && !(access == kAtomic && writer.has(Id::kAtomic)) && !released_by(writer))
             raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer, cell.writer_pc.load(), true));
         const Id reader{cell.reader.load(std::memory_order_seq_cst)};
-        if (reader && readers_unordered(reader, me)) {
+        if (reader && readers_unordered(reader, me) && !released_by(reader)) {
             // The recorded reader may be this very thread, beside others whose names are not kept.
             const bool known = reader.block() != me.block() || reader.thread() != me.thread();
             raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, reader, cell.reader_pc.load(), known));

@@ -234,6 +234,7 @@ void Worker::release_barrier() {
     for (Thread& t : threads_) {
         t.result = t.barrier_op == SIM_BARRIER_COUNT ? count : t.barrier_op == SIM_BARRIER_AND ? count == arrived : count > 0;
         t.state = kReady;
+        t.warp_epoch = 0;
     }
     ++epoch_;
 }
@@ -294,10 +295,12 @@ void Worker::resolve_warp(int warp) {
         }
         if (!complete || !(group >> i & 1)) continue;
         uint64_t before[32], ballot = 0, total = 0;
+        uint32_t warp_epoch = 0;  // later than anything that one of the lanes has done, whatever their histories
         bool started = false;
         for (int j = 0; j < n; ++j) {
             before[j] = lanes[j].value;
             if (!(group >> j & 1)) continue;
+            warp_epoch = std::max(warp_epoch, lanes[j].warp_epoch + 1);
             uint64_t v = before[j];
             if (v) ballot |= uint64_t(1) << j;
             auto s = [](uint64_t x) { return static_cast<int32_t>(x); };
@@ -329,7 +332,7 @@ void Worker::resolve_warp(int warp) {
                 t.value = total;
             }
             t.state = kReady;
-            ++t.warp_epoch;
+            t.warp_epoch = warp_epoch;
         }
     }
 }
