@@ -26,6 +26,7 @@ _CHECKED = [
 ]
 _GCC_CHECKED = ["-fno-reorder-blocks-and-partition", "-fno-thread-jumps", "-fno-crossjumping"]
 _QUICK = ["-O2", "-fno-math-errno", "-fno-trapping-math"]
+_REWRITING = Path(__file__).with_name("rewrite.py").read_bytes()  # a part of what the result depends on
 # What would end the process ends the kernel instead.
 _WRAPPED = ["exit", "_exit", "quick_exit", "abort", "__assert_fail"]
 
@@ -65,6 +66,7 @@ def build(
         str(library),
         facade.headers(),
         engine.headers(),
+        _REWRITING,
         source.text,
         folder_state(include_paths or []),
     ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from utils.errors import KernelError
+from utils.errors import CompileError, KernelError
 
 _TOKEN = re.compile(
     r"""
@@ -79,17 +79,20 @@ def rewrite(text: str) -> str:
     return "".join(token.text for token in tokens)
 
 
+def _unsupported(what: str, token: _Token, tokens: list[_Token], advice: str) -> KernelError:
+    on_line = [t.text for t in tokens if t.line == token.line and "\n" not in t.text]
+    source = "".join(on_line).strip()
+    return KernelError(
+        f"{what} is not supported by the simulator (line {token.line}: {source}). {advice}",
+        kind="unsupported",
+        line=token.line,
+        source=source,
+    )
+
+
 def _refuse(tokens: list[_Token]) -> None:
     def unsupported(what, token):
-        on_line = [t.text for t in tokens if t.line == token.line and "\n" not in t.text]
-        source = "".join(on_line).strip()
-        raise KernelError(
-            f"{what} is not supported by the simulator (line {token.line}: {source}). "
-            "It needs a GPU: load it with backend='cuda'.",
-            kind="unsupported",
-            line=token.line,
-            source=source,
-        )
+        raise _unsupported(what, token, tokens, "It needs a GPU: load it with backend='cuda'.")
 
     solid = [t for t in tokens if t.solid]
     for i, token in enumerate(solid):
@@ -108,12 +111,21 @@ def _refuse(tokens: list[_Token]) -> None:
 
 def _rewrite_shared(tokens: list[_Token]) -> list[_Token]:
     result: list[_Token] = []
+    inside: list[bool] = []  # of each open brace: does it hold code, and not a namespace's declarations?
     i = 0
     while i < len(tokens):
-        if tokens[i].text != "__shared__" or _in_directive(tokens, i):
+        if tokens[i].text != "__shared__":
+            if tokens[i].text == "{":
+                inside.append(not _opens_namespace(result))
+            elif tokens[i].text == "}" and inside:
+                inside.pop()
             result.append(tokens[i])
             i += 1
             continue
+        where = "in a macro's definition" if _in_directive(tokens, i) else "outside a kernel"
+        if not any(inside) or _in_directive(tokens, i):
+            advice = "Declare the array in the kernel that uses it."
+            raise _unsupported(f"`__shared__` {where}", tokens[i], tokens, advice)
         # The declaration begins after the last ; { or } and ends at the next ;
         start = len(result)
         while start and not (
@@ -133,8 +145,16 @@ def _rewrite_shared(tokens: list[_Token]) -> list[_Token]:
     return result
 
 
+def _opens_namespace(before: list[_Token]) -> bool:
+    """Whether a brace after these tokens opens `namespace name {` or `extern "C" {`."""
+    words = [t.text for t in before[-40:] if t.solid]
+    while words and (words[-1] == "::" or words[-1].isidentifier()) and words[-1] != "namespace":
+        words.pop()
+    return words[-1:] == ["namespace"] or words[-1:] == ['"C"']
+
+
 def _in_directive(tokens, i):
-    """Whether token i stands on a preprocessor line (a macro's body): left alone there."""
+    """Whether token i stands on a preprocessor line, as a macro's body does."""
     while i > 0:
         i -= 1
         if tokens[i].kind == "space" and "\n" in tokens[i].text and not tokens[i].text.startswith("\\"):
@@ -250,14 +270,36 @@ def _rewrite_launches(tokens: list[_Token]) -> list[_Token]:
             result.append(token)  # not a launch we understand: the compiler will say what is wrong
             i += 1
             continue
+        _check_launch(tokens, i, close)
         kernel = "".join(t.text for t in result[start:])
         configuration = "".join(t.text for t in tokens[i + 1 : close])
         del result[start:]
-        result.append(
-            _Token("code", f"SIM_LAUNCH({token.line}, ({configuration}), {kernel.rstrip()})", token.line)
-        )
+        name = kernel.rstrip()
+        newlines = "\n" * kernel[len(name) :].count("\n")
+        launch = f"SIM_LAUNCH({token.line}, ({configuration}), {name}){newlines}"
+        result.append(_Token("code", launch, token.line))
         i = close + 1
     return result
+
+
+def _check_launch(tokens: list[_Token], opening: int, close: int) -> None:
+    """Refuses what a C++ compiler would take for something else, or explain in words of the simulator's own."""
+    configuration = [t.text for t in tokens[opening + 1 : close] if t.solid]
+    following = next((t.text for t in tokens[close + 1 :] if t.solid), "")
+    if following != "(" and not _in_directive(tokens, opening):
+        problem = "the kernel's arguments are missing, in parentheses after >>>"
+    elif "," not in configuration and _macros(tokens).isdisjoint(configuration):
+        problem = "a launch needs two numbers, of blocks and of threads a block"
+    else:
+        return
+    line = tokens[opening].line
+    source = "".join(t.text for t in tokens if t.line == line and "\n" not in t.text).strip()
+    raise CompileError(f"line {line}: {problem}: kernel<<<blocks, threads>>>(arguments)\n    {source}", line=line)
+
+
+def _macros(tokens: list[_Token]) -> set[str]:
+    solid = [t.text for t in tokens if t.solid]
+    return {name for before, name in zip(solid, solid[1:], strict=False) if before == "define"}
 
 
 def _kernel_start(result: list[_Token]):

@@ -401,7 +401,8 @@ int sim_malloc(void** p, size_t bytes) {
     if (!memory) return 2;
     *p = memory + 1024;
     c->allocations.push_back(memory);
-    sim_add_region(c, *p, bytes, 4, 1000000 + static_cast<int>(c->allocations.size()), 1);
+    // Nobody knows the type of what will lie there: bytes are told apart.
+    sim_add_region(c, *p, bytes, 1, 1000000 + static_cast<int>(c->allocations.size()), 1);
     return 0;
 }
 int sim_free(void* p) {

@@ -29,6 +29,10 @@
 #define __restrict__ __restrict
 #endif
 
+// A launch copies its arguments before it converts them, and a copy of g++'s NULL is a plain number.
+#undef NULL
+#define NULL nullptr
+
 #include "sim/types.h"
 #include "sim/launch.h"
 #include "sim/device.h"
