@@ -1,4 +1,4 @@
-"""`python -m utils.readme`: write the recorded timings into README.md, between its two markers.
+"""`python -m utils.readme`: write the recorded timings into README.md, between its two markers, and draw the ladder.
 
 --check writes nothing and fails where README.md and kernels/results/ differ.
 """
@@ -9,8 +9,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from IPython.display import Image
+
 from kernels import LADDERS, WORKLOADS
-from utils.recordings import Timings, recorded
+from utils.plots import ladder_chart
+from utils.recordings import RESULTS, Timings, file_name, recorded
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- ladder:begin -->", "<!-- ladder:end -->"
@@ -55,8 +58,18 @@ def _run(run: Timings) -> str:
                 )
                 lines.append(_line("cuDNN", what, row))
         parts.append("\n".join(lines) + "\n")
+        parts.append(f"![{_chart(run, operator).alt}](kernels/results/{_picture(run, operator).name})\n")
     parts.append(_best_of_each(run))
     return "\n".join(part for part in parts if part)
+
+
+def _chart(run: Timings, operator: str) -> Image:
+    chosen = run.select([HEADLINE[operator]])
+    return ladder_chart(chosen.rows, f"{chosen.origin}.")
+
+
+def _picture(run: Timings, operator: str) -> Path:
+    return RESULTS / Path(file_name(run.machine["gpu"])).with_suffix(f".{operator}.png").name
 
 
 def _line(kernel: str, idea: str, row: dict) -> str:
@@ -99,6 +112,10 @@ def main(argv: list[str] | None = None) -> int:
     if check and after != before:
         print("README.md is not what kernels/results/ says: run python -m utils.readme", file=sys.stderr)
         return 1
+    for run in recorded():
+        for operator in LADDERS:
+            if any(row["workload"] == HEADLINE[operator] for row in run.rows):
+                _picture(run, operator).write_bytes(_chart(run, operator).data)
     if after != before:
         README.write_text(after, encoding="utf-8")
         print("README.md: tables written")

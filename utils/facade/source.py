@@ -124,7 +124,7 @@ def _prologue(text: str) -> str:
     headers = ["<torch/extension.h>"]
     headers += [header for names, header in _ON_DEMAND if names & words]
     if any(_MATH.fullmatch(word) for word in words):
-        headers.append("<cmath>")
+        headers.append("<math.h>")
     return "".join(f"#include {header}\n" for header in dict.fromkeys(headers))
 
 

@@ -64,6 +64,7 @@ def build(
         compiler_version(cxx),
         "\0".join(flags),
         str(library),
+        str(engine.hot_object()) if checked else "",
         facade.headers(),
         engine.headers(),
         _REWRITING,
@@ -86,6 +87,8 @@ def build(
         ]
         # Linked apart, without the sanitizer's flag, which would bring the sanitizer's own library along.
         linking = [cxx, "-shared", f"{path}.o", "-o", str(path), *(f"-Wl,--wrap={name}" for name in _WRAPPED)]
+        if checked:
+            linking.append(str(engine.hot_object()))
         linking += ["-Wl,-z,defs", str(library), f"-Wl,-rpath,{library.parent}"]
         for command in (compiling, linking):
             log = run_compiler(command, source=source, what=source.name)

@@ -132,6 +132,19 @@ def library_path() -> Path:
 
 
 @functools.cache
+def hot_object() -> Path:
+    """The object file that is linked into every checked cell: what its instrumentation calls."""
+    source = FOLDER / "cell" / "hot.cpp"
+    cxx = find_cxx()
+    flags = ["-std=c++17", "-O2", "-fPIC", "-c"]
+
+    def make(path: Path) -> None:
+        run_compiler([cxx, *flags, "-o", str(path), str(source)], what="The simulator's instrumentation")
+
+    return build(["hot", compiler_version(cxx), " ".join(flags), headers(), source.read_bytes()], ".o", make)
+
+
+@functools.cache
 def engine() -> ctypes.CDLL:
     """The loaded engine with its functions' types declared."""
     library = ctypes.CDLL(str(library_path()))

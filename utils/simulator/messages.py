@@ -8,8 +8,7 @@ from utils.errors import KernelError
 from utils.simulator import engine as sim
 from utils.simulator.symbols import lines_of
 
-_DOING = ("reads", "writes", "updates atomically")
-_DID = ("read", "wrote", "updated atomically")
+_DOING = ("reads", "writes", "updates atomically", "compares and swaps")
 
 
 def kernel_name(expression: str) -> str:

@@ -16,9 +16,11 @@ _KINDS = {
     (0, 0): "global_load",
     (0, 1): "global_store",
     (0, 2): "global_atomic",
+    (0, 3): "global_atomic",
     (1, 0): "shared_load",
     (1, 1): "shared_store",
     (1, 2): "shared_store",  # an atomic on shared memory passes the banks as a store
+    (1, 3): "shared_store",
 }
 
 

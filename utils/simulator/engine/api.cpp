@@ -257,7 +257,6 @@ int sim_barrier(int op, int predicate, int line) { return on_device("__syncthrea
 uint64_t sim_warp(int op, uint32_t mask, int line, uint64_t value, int source) {
     return on_device("a warp-level function outside a kernel", line)->warp_operation(op, mask, line, value, source);
 }
-uint32_t sim_active_mask() { return on_device("__activemask() outside a kernel", 0)->active_mask(); }
 uint32_t sim_lane() { return on_device("a warp-level function outside a kernel", 0), current_thread()->lane; }
 void sim_fence() {
     Worker* w = current_worker;
@@ -401,8 +400,7 @@ int sim_malloc(void** p, size_t bytes) {
     if (!memory) return 2;
     *p = memory + 1024;
     c->allocations.push_back(memory);
-    // Nobody knows the type of what will lie there: bytes are told apart.
-    sim_add_region(c, *p, bytes, 1, 1000000 + static_cast<int>(c->allocations.size()), 1);
+    sim_add_region(c, *p, bytes, 4, 1000000 + static_cast<int>(c->allocations.size()), 1);
     return 0;
 }
 int sim_free(void* p) {

@@ -12,9 +12,11 @@
 namespace sim {
 
 enum Space : uint8_t { kGlobal, kShared };
-enum Access : uint8_t { kLoad, kStore, kAtomic };
+// A compare-and-swap is told apart: who uses it has read the value plainly before, and tries again if that was too early.
+enum Access : uint8_t { kLoad, kStore, kAtomic, kCompareAndSwap };
 
-// Who touched a granule of memory last. One 64-bit word holds block, barrier epoch, warp epoch, thread and flags (shadow.h).
+// Who touched a granule of memory last. One 64-bit word holds block, barrier epoch, warp epoch, thread and flags (shadow.h);
+// a pc has, in its upper four bits, which bytes of the granule it was.
 struct Cell {
     std::atomic<uint64_t> writer, reader;
     std::atomic<uint32_t> writer_pc, reader_pc;
@@ -52,7 +54,7 @@ struct Error {
     int32_t kind;
     int32_t launch;      // index of the launch, -1 outside one
     int32_t detail;      // which wording applies (errors.py)
-    int32_t access;      // 0 load, 1 store, 2 atomic
+    int32_t access;      // 0 load, 1 store, 2 atomic, 3 compare-and-swap
     int32_t space;       // 0 global, 1 shared, 2 neither
     int32_t bytes;
     int32_t region;      // the region concerned or the nearest one, as Region::id; INT32_MIN: none

@@ -14,7 +14,8 @@ namespace sim {
 // block+1: 26 bits | epoch: 14 | warp epoch: 10 | thread: 10 | several warps | several threads | blocks | atomic
 struct Id {
     uint64_t bits;
-    static constexpr uint64_t kAtomic = 1, kBlocks = 2, kThreads = 4, kWarps = 8;
+    static constexpr uint64_t kAtomic = 1, kBlocks = 2, kThreads = 4, kWarps = 8;  // the last three of readers
+    static constexpr uint64_t kCompareAndSwap = 2;                                 // of a writer
     // The last epochs that can be told apart. What is so late that it shares one of these counts as ordered: a race may go
     // unseen there, but no correct kernel is accused.
     static constexpr uint32_t kLastEpoch = 0x3fff, kLastWarpEpoch = 1023;

@@ -17,7 +17,7 @@ static inline uint64_t kind_of(Access access, unsigned size_log2) { return kMemo
 
 // ------------------------------------------------------------------------------------------------------------- recording
 
-// The slow path of sim/hot.h's sim_access: a region not touched lately, memory that is not counted, or an error.
+// The slow path of cell/hot.cpp's sim_access: a region not touched lately, memory that is not counted, or an error.
 void Worker::record(uintptr_t address, unsigned size_log2, Access access, uint64_t pc) {
     const unsigned bytes = 1u << size_log2;
     const SimRecent* r = lookup(address, bytes, access, pc);
@@ -290,6 +290,9 @@ void Worker::merge_into(Launch* launch) {
 
 // ----------------------------------------------------------------------------------------- races and uninitialised memory
 
+static constexpr unsigned kPcBits = 28;  // a cell's library is far below 256 MB
+static constexpr uint32_t kPcMask = (1u << kPcBits) - 1;
+
 void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned bytes, Access access, uint32_t pc) {
     if (!region->cells) return;
     const size_t from = offset >> region->granule_shift, to = (offset + bytes - 1) >> region->granule_shift;
@@ -298,6 +301,10 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
     auto released_by = [&](Id other) {
         return acquired && released && (other.block() != me.block() || other.has(Id::kBlocks)) && released[other.block()].load();
     };
+    // Which bytes of the granule: neighbours may write the halves of one word without touching each other's.
+    const unsigned granule = 1u << region->granule_shift;
+    const uint32_t part = bytes >= granule ? 0xf : ((1u << bytes) - 1) << (offset & (granule - 1));
+    const uint32_t where = (pc & kPcMask) | part << kPcBits;
     for (size_t g = from; g <= to; ++g) {
         Cell& cell = region->cells[g];
         if (access != kStore) {
@@ -308,27 +315,33 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
             }
         }
         if (access == kLoad) {
-            const uint64_t old = cell.reader.load(std::memory_order_relaxed), joined = join_reader(old, me);
+            // Readers of different bytes cannot be told apart in one record: the last of them stays.
+            const uint64_t old = cell.reader.load(std::memory_order_relaxed);
+            const uint32_t common = old ? cell.reader_pc.load(std::memory_order_relaxed) >> kPcBits & part : part;
+            const uint64_t joined = common ? join_reader(old, me) : me.bits;
             if (joined != old) {
                 cell.reader.store(joined, std::memory_order_seq_cst);
-                cell.reader_pc.store(pc, std::memory_order_relaxed);
+                cell.reader_pc.store((pc & kPcMask) | (common ? common : part) << kPcBits, std::memory_order_relaxed);
             }
             const Id writer{cell.writer.load(std::memory_order_seq_cst)};
-            if (writer && unordered(writer, me) && !released_by(writer))
-                raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer, cell.writer_pc.load(), true));
+            const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed);
+            if (writer && unordered(writer, me) && (written >> kPcBits & part) && !writer.has(Id::kCompareAndSwap) && !released_by(writer))
+                raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer, written & kPcMask, true));
             continue;
         }
-        const uint64_t mine = me.bits | (access == kAtomic ? Id::kAtomic : 0);
+        const uint64_t mine = me.bits | (access >= kAtomic ? Id::kAtomic : 0) | (access == kCompareAndSwap ? Id::kCompareAndSwap : 0);
         const Id writer{cell.writer.exchange(mine, std::memory_order_seq_cst)};
-        if (writer && unordered(writer, me) && !(access == kAtomic && writer.has(Id::kAtomic)) && !released_by(writer))
-            raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer, cell.writer_pc.load(), true));
+        const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed), read = cell.reader_pc.load(std::memory_order_relaxed);
+        if (writer && unordered(writer, me) && (written >> kPcBits & part) && !(access >= kAtomic && writer.has(Id::kAtomic)) &&
+            !released_by(writer))
+            raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer, written & kPcMask, true));
         const Id reader{cell.reader.load(std::memory_order_seq_cst)};
-        if (reader && readers_unordered(reader, me) && !released_by(reader)) {
+        if (reader && access != kCompareAndSwap && readers_unordered(reader, me) && (read >> kPcBits & part) && !released_by(reader)) {
             // The recorded reader may be this very thread, beside others whose names are not kept.
             const bool known = reader.block() != me.block() || reader.thread() != me.thread();
-            raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, reader, cell.reader_pc.load(), known));
+            raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, reader, read & kPcMask, known));
         }
-        cell.writer_pc.store(pc, std::memory_order_relaxed);
+        cell.writer_pc.store(where, std::memory_order_relaxed);
         if (region->written) region->written[g].store(1, std::memory_order_relaxed);
     }
 }
@@ -365,7 +378,7 @@ void Worker::report_pending() {
 
 }  // namespace sim
 
-// ----------------------------------------------------------------- the rest of what instrumented cells call (see sim/hot.h)
+// ----------------------------------------------------------------- the rest of what instrumented cells call (see cell/hot.cpp)
 
 using sim::current_worker;
 
@@ -432,7 +445,7 @@ ATOMICS(64, uint64_t)
 void __tsan_atomic_thread_fence(int) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 void __tsan_atomic_signal_fence(int) {}
 
-void sim_atomic(const void* p, int bytes) {
+static void before_atomic(const void* p, int bytes, sim::Access access, uint64_t pc) {
     sim::Worker* w = current_worker;
     if (!sim_running) return;
     if (!w->context->checked) {
@@ -441,8 +454,10 @@ void sim_atomic(const void* p, int bytes) {
         return;
     }
     w->acquired = true;
-    w->record(reinterpret_cast<uintptr_t>(p), static_cast<unsigned>(__builtin_ctz(static_cast<unsigned>(bytes))), sim::kAtomic, HERE);
+    w->record(reinterpret_cast<uintptr_t>(p), static_cast<unsigned>(__builtin_ctz(static_cast<unsigned>(bytes))), access, pc);
 }
+void sim_atomic(const void* p, int bytes) { before_atomic(p, bytes, sim::kAtomic, HERE); }
+void sim_compare_and_swap(const void* p, int bytes) { before_atomic(p, bytes, sim::kCompareAndSwap, HERE); }
 void sim_read(const void* p, int bytes) {
     if (sim_running && current_worker->context->checked) sim_access_range(p, static_cast<size_t>(bytes), sim::kLoad, HERE);
 }

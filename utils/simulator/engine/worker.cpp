@@ -265,14 +265,6 @@ void Worker::explain_stall() {
 
 // --------------------------------------------------------------------------------------------------- warp-level operations
 
-uint32_t Worker::active_mask() const {
-    const int first = current_thread()->linear & ~31, last = std::min<int>(first + 32, static_cast<int>(threads_.size()));
-    uint32_t mask = 0;
-    for (int i = first; i < last; ++i)
-        if (threads_[i].state != kDone) mask |= 1u << (i - first);
-    return mask;
-}
-
 uint64_t Worker::warp_operation(int op, uint32_t mask, int line, uint64_t value, int source_lane) {
     Thread* t = current_thread();
     t->state = kAtWarp, t->line = line, t->warp_op = op, t->mask = mask, t->value = value, t->source_lane = source_lane;
@@ -286,6 +278,14 @@ void Worker::resolve_warp(int warp) {
     Thread* lanes = &threads_[first];
     for (int i = 0; i < n; ++i) {
         if (lanes[i].state != kAtWarp) continue;
+        if (lanes[i].warp_op == SIM_WARP_ACTIVE) {  // all lanes have come as far as they can: who stands here goes together
+            uint32_t together = 0;
+            for (int j = 0; j < n; ++j)
+                if (lanes[j].state == kAtWarp && lanes[j].warp_op == SIM_WARP_ACTIVE && lanes[j].line == lanes[i].line) together |= 1u << j;
+            for (int j = 0; j < n; ++j)
+                if (together >> j & 1) lanes[j].value = together, lanes[j].state = kReady;
+            continue;
+        }
         uint32_t group = 0;
         bool complete = true;
         for (int j = 0; j < n; ++j) {

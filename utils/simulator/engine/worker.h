@@ -77,7 +77,6 @@ class Worker {
     void* dynamic_shared(const char* name, int line, size_t granule);
     uint64_t warp_operation(int op, uint32_t mask, int line, uint64_t value, int source_lane);
     int barrier(int op, int predicate, int line);
-    uint32_t active_mask() const;
     void record(uintptr_t address, unsigned size_log2, Access access, uint64_t pc);
     void enter_function(uint64_t pc);
     void leave_function();

@@ -30,7 +30,7 @@ extern __thread SimIndices sim_indices __attribute__((tls_model("initial-exec"))
 #endif
 
 // What checked builds write for every basic block and every access: the trace of the running CUDA thread (null outside kernels).
-// The functions that write it are compiled into the cell itself (sim/hot.h), where calling them is cheapest.
+// The functions that write it are linked into the cell itself (cell/hot.cpp), where calling them is cheapest.
 struct SimRecent {
     uintptr_t base;
     size_t bytes;
@@ -74,14 +74,15 @@ void sim_set_dynamic_limit(const void* function, size_t bytes);
 enum SimBarrierOp { SIM_BARRIER_PLAIN, SIM_BARRIER_COUNT, SIM_BARRIER_AND, SIM_BARRIER_OR };
 int sim_barrier(int op, int predicate, int line);
 enum SimWarpOp { SIM_WARP_SYNC, SIM_WARP_SHUFFLE, SIM_WARP_BALLOT, SIM_WARP_ADD, SIM_WARP_MIN, SIM_WARP_MAX, SIM_WARP_AND,
-                 SIM_WARP_OR, SIM_WARP_XOR, SIM_WARP_MIN_SIGNED, SIM_WARP_MAX_SIGNED, SIM_WARP_MATCH };
+                 SIM_WARP_OR, SIM_WARP_XOR, SIM_WARP_MIN_SIGNED, SIM_WARP_MAX_SIGNED, SIM_WARP_MATCH,
+                 SIM_WARP_ACTIVE };
 uint64_t sim_warp(int op, uint32_t mask, int line, uint64_t value, int source_lane);
-uint32_t sim_active_mask();
 uint32_t sim_lane();
 void sim_fence();
 
 // Called before an atomic operation touches memory: the address is checked, counted and known to be atomic.
 void sim_atomic(const void* address, int bytes);
+void sim_compare_and_swap(const void* address, int bytes);
 // Called by the implementations of wide or asynchronous copies, which touch memory in uninstrumented code.
 void sim_read(const void* address, int bytes);
 void sim_write(void* address, int bytes);

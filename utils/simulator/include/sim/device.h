@@ -28,7 +28,7 @@ static constexpr int warpSize = 32;
 #define __any_sync(mask, p) ((int)(sim_warp(SIM_WARP_BALLOT, mask, __LINE__, (p) != 0, 0) != 0))
 #define __all_sync(mask, p) ((int)(sim_warp(SIM_WARP_BALLOT, mask, __LINE__, (p) == 0, 0) == 0))
 #define __match_any_sync(mask, v) ((unsigned)sim_warp(SIM_WARP_MATCH, mask, __LINE__, sim::bits(v), 0))
-#define __activemask() sim_active_mask()
+#define __activemask() ((unsigned)sim_warp(SIM_WARP_ACTIVE, 0, __LINE__, 0, 0))
 #define __reduce_add_sync(mask, v) ((decltype(v))sim_warp(SIM_WARP_ADD, mask, __LINE__, (unsigned)(v), 0))
 #define __reduce_min_sync(mask, v) \
     ((decltype(v))sim_warp(sim::is_signed(v) ? SIM_WARP_MIN_SIGNED : SIM_WARP_MIN, mask, __LINE__, (unsigned)(v), 0))
@@ -83,9 +83,8 @@ template <class How, class T> T shuffle(int line, unsigned mask, T value, int n,
 }
 
 // Atomic read-modify-write by compare-and-swap; the engine has checked and counted the access before.
-template <class T, class F> SIM_RAW __attribute__((always_inline)) inline T atomic_update(T* address, F f) {
+template <class T, class F> SIM_RAW __attribute__((always_inline)) inline T update(T* address, F f) {
     using Word = std::conditional_t<sizeof(T) == 8, uint64_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint16_t>>;
-    sim_atomic(address, sizeof(T));
     Word* word = reinterpret_cast<Word*>(address);
     Word old = __atomic_load_n(word, __ATOMIC_RELAXED);
     for (;;) {
@@ -102,7 +101,8 @@ template <class T, class F> SIM_RAW __attribute__((always_inline)) inline T atom
 
 #define SIM_ATOMIC(name, expression)                                                         \
     template <class T> __forceinline__ SIM_RAW T name(T* address, typename std::common_type<T>::type value) { \
-        return sim::atomic_update(address, [=](T old) SIM_RAW -> T { return expression; });  \
+        sim_atomic(address, sizeof(T));                                                      \
+        return sim::update(address, [=](T old) SIM_RAW -> T { return expression; });         \
     }
 SIM_ATOMIC(atomicAdd, static_cast<T>(old + value))
 SIM_ATOMIC(atomicSub, static_cast<T>(old - value))
@@ -117,7 +117,8 @@ SIM_ATOMIC(atomicDec, (old == 0 || old > value) ? value : old - 1)
 #undef SIM_ATOMIC
 template <class T>
 __forceinline__ SIM_RAW T atomicCAS(T* address, typename std::common_type<T>::type compare, typename std::common_type<T>::type value) {
-    return sim::atomic_update(address, [=](T old) SIM_RAW { return old == compare ? value : old; });
+    sim_compare_and_swap(address, sizeof(T));
+    return sim::update(address, [=](T old) SIM_RAW { return old == compare ? value : old; });
 }
 #define atomicAdd_block atomicAdd
 

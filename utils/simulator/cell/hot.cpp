@@ -1,19 +1,17 @@
-// What the compiler's instrumentation calls at every basic block and every access of a checked cell. It lies in the cell's own
-// library, not in the engine, because a call across libraries costs more than all the rest of the function.
-#pragma once
-#if defined(SIM_CHECKED)
+// What the compiler's instrumentation calls at every basic block and every access of a checked cell. It is linked into each
+// cell's own library, not into the engine, because a call across libraries costs more than all the rest of the function.
+#include "../include/sim/abi.h"
 
-#define SIM_HOT extern "C" __attribute__((visibility("hidden"), used, noinline, no_sanitize("thread"), no_sanitize_coverage))
+#define SIM_HOT extern "C" __attribute__((visibility("hidden"), used))
 #define SIM_HERE reinterpret_cast<uint64_t>(__builtin_return_address(0))
-#define SIM_INLINE static inline __attribute__((always_inline, no_sanitize("thread"), no_sanitize_coverage))
 
-SIM_INLINE void sim_push(SimLane* lane, uint64_t word) {
+static inline __attribute__((always_inline)) void sim_push(SimLane* lane, uint64_t word) {
     *lane->word = word;
     if (__builtin_expect(++lane->word == lane->word_end, 0)) sim_trace_full();
 }
 
 // 0 load, 1 store, 2 atomic. A trace word ends in 0x80 | size << 3 | space << 2 | access; see engine/trace.cpp.
-SIM_INLINE void sim_access(const void* p, unsigned size_log2, unsigned access, uint64_t pc) {
+static inline __attribute__((always_inline)) void sim_access(const void* p, unsigned size_log2, unsigned access, uint64_t pc) {
     SimLane* lane = sim_running;
     if (!lane) return;
     const uintptr_t address = reinterpret_cast<uintptr_t>(p);
@@ -58,4 +56,3 @@ SIM_HOT void __tsan_func_entry(void* pc) {
 SIM_HOT void __tsan_func_exit() {
     if (sim_running) sim_leave();
 }
-#endif
