@@ -1,7 +1,6 @@
-// conv2d_naive with x and y exchanged, to show what that costs. Thread x runs along H: neighbouring threads
-// of a warp are a whole row apart in memory, and each of them needs its own sector of 32 bytes. Measured with
-// Nsight Compute on an H200 (2026-11-20), N=2 C=8 H=W=64 K=8, 3x3, padding 1: 291,840 load requests touch
-// 4,766,720 sectors of 32 bytes. conv2d_naive touches 778,240 with as many requests.
+// conv2d_naive with x and y exchanged, to show what that costs: thread x runs along H, so neighbouring threads
+// of a warp are a whole row apart in memory.
+// Measured on an H200, 2026-11-20, float32: alexnet_conv1 111 ms (conv2d_naive 20.6), resnet_3x3_56 11.7 ms (7.56).
 #include <c10/cuda/CUDAGuard.h>
 #include <torch/extension.h>
 #include <climits>

@@ -217,6 +217,12 @@ for (int k = 0; k < 4; ++k) {
 }
 y[i] = sum;
 
+//# halves_of_a_word <<<1, 32, 128>>>: race, thread 0 0 0, block 0 0 0 | of s
+extern __shared__ float s[];
+short* t = (short*)s;
+t[lane] = lane;
+t[lane] = t[lane ^ 1];  // -> t[lane] = t[lane];
+
 //# all_write_one <<<1, 64>>>: race, thread 1 0 0, block 0 0 0 | writes output[0] of the tensor that the launcher allocated (float32, shape 8x8), which thread (0, 0, 0) touched
 y[0] = x[i];  // -> y[i] = x[i];
 
@@ -359,6 +365,28 @@ __syncthreads();
 atomicAdd(&bins[threadIdx.x % 4], 1);
 __syncthreads();
 if (threadIdx.x < 4) atomicAdd(const_cast<float*>(x) + threadIdx.x, (float)bins[threadIdx.x]);
+
+//# add_by_compare_and_swap <<<2, 32>>>
+__device__ float add_to(float* address, float value) {
+    unsigned int* p = (unsigned int*)address;
+    unsigned int old = *p, assumed;
+    do {
+        assumed = old;
+        old = atomicCAS(p, assumed, __float_as_uint(value + __uint_as_float(assumed)));
+    } while (assumed != old);
+    return __uint_as_float(old);
+}
+//#body
+add_to(const_cast<float*>(x), 1);
+
+//# bytes_of_a_float_tensor <<<2, 32, 256>>>
+extern __shared__ float s[];
+unsigned char *mine = (unsigned char*)y, *tile = (unsigned char*)(s + 32);
+s[lane] = x[i];
+tile[lane] = mine[i] = i;
+tile[lane] += 1;
+__syncthreads();
+mine[i] = tile[31 - lane] + mine[i];
 
 //# leaves_after_the_last_barrier <<<1, 64>>>
 __syncthreads();

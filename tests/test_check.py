@@ -70,6 +70,12 @@ def in_float16(x, w, k):
     return without_bias(x.half(), w.half(), k).float()
 
 
+def bias_per_channel(x, w, k):
+    bias = k.pop("bias", None)
+    y = F.conv2d(x, w, **k)
+    return y if bias is None else y + w.shape[1] * bias[:, None, None]
+
+
 def padding_not_subtracted(x, w, k):
     y = torch.zeros_like(F.conv2d(x, w, **k))
     inner = F.conv2d(x, w, **{**k, "padding": 0})
@@ -81,7 +87,8 @@ WRONG = {
     "all zero": (lambda x, w, k: torch.zeros_like(F.conv2d(x, w, **k)), "every element is zero"),
     "never written": (lambda x, w, k: torch.empty_like(F.conv2d(x, w, **k)), "never written"),
     "last one not written": (without_last_thread, "no thread wrote them"),
-    "bias forgotten": (without_bias, "bias is never added"),
+    "bias forgotten": (without_bias, "without its bias"),
+    "bias once per channel": (bias_per_channel, "once for every input channel"),
     "filter flipped": (lambda x, w, k: F.conv2d(x, w.flip((2, 3)), **k), "back to front"),
     "filter transposed": (
         lambda x, w, k: F.conv2d(x, w.mT.contiguous() if w.shape[2] == w.shape[3] else w, **k),
@@ -160,7 +167,7 @@ def test_flags_leave_out_what_a_function_does_not_have(capsys):
         lambda input, weight: F.conv2d(input, weight), bias=False, stride=False, padding=False, dilation=False
     )
     out = capsys.readouterr().out
-    assert "tile edges" in out and "padding" not in out and "everything" not in out
+    assert "block edges" in out and "padding" not in out and "everything" not in out
     with pytest.raises(TypeError, match="no flag 'groups'"):
         check_conv2d(F.conv2d, groups=True)
 
@@ -230,7 +237,7 @@ def test_cases_cover_what_they_promise():
         assert any(case.stride > max(case.taps) for case in cases)
         assert any(case.size == case.taps for case in cases)
         assert {case.N for case in cases} >= {1, 2, 3} and {case.C for case in cases} >= {1, 33}
-        assert all(len(set(case.size)) == len(case.size) for case in cases if case.group == "tile edges")
+        assert all(len(set(case.size)) == len(case.size) for case in cases if case.group == "block edges")
         work = sum(
             case.N * case.K * case.C * int(torch.tensor([*case.size, *case.taps]).prod()) for case in cases
         )

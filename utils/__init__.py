@@ -22,6 +22,7 @@ _MODULES = {
     "roofline": "utils.plots",
     "access_map": "utils.plots",
     "window_map": "utils.windows",
+    "block_map": "utils.windows",
     "hint": "utils.exercise",
     "solution": "utils.exercise",
     "progress": "utils.exercise",

@@ -68,7 +68,7 @@ def _times(numbers: Iterable[int]) -> str:
 def conv2d_cases() -> list[Case]:
     """Sizes around the tiles of 32 columns and 8 rows that kernels like, and everything that has an edge."""
     tiles = [
-        Case("tile edges", 1, 2, (P + 2, Q + 2), 3, (3, 3)) for P, Q in ((7, 31), (8, 32), (9, 33), (17, 65))
+        Case("block edges", 1, 2, (P + 2, Q + 2), 3, (3, 3)) for P, Q in ((7, 31), (8, 32), (9, 33), (17, 65))
     ]
     return [
         Case("plain", 1, 1, (5, 7), 1, (3, 3)),
@@ -108,7 +108,7 @@ def conv1d_cases() -> list[Case]:
         Case("plain", 1, 3, (9,), 2, (3,)),
         Case("plain", 1, 2, (10,), 5, (4,)),
         *[
-            Case("tile edges", 1, 2, (Q + 2,), 3, (3,))
+            Case("block edges", 1, 2, (Q + 2,), 3, (3,))
             for Q in (31, 32, 33, 127, 128, 129, 255, 256, 257, 600)
         ],
         Case("batch and channels", 2, 3, (12,), 5, (3,)),

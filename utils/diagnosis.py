@@ -86,29 +86,31 @@ def _explain_shape(outcome: Outcome) -> str:
         "the output is as large as the input here; a filter without enough padding makes it smaller": (
             lambda size, taps: size
         ),
-        "the division is rounded up; it has to be rounded down": (
-            lambda size, taps: -(-(size + 2 * p - d * (taps - 1) - 1) // s) + 1
-        ),
-        "the + 1 is missing": lambda size, taps: (size + 2 * p - d * (taps - 1) - 1) // s,
         "stride is not in the formula": lambda size, taps: size + 2 * p - d * (taps - 1),
         "padding is not in the formula": lambda size, taps: (size - d * (taps - 1) - 1) // s + 1,
-        "padding is added on one side only; it counts twice": (
+        "padding counts twice, once for each side": (
             lambda size, taps: (size + p - d * (taps - 1) - 1) // s + 1
         ),
         "dilation is not in the formula": lambda size, taps: (size + 2 * p - taps) // s + 1,
         "dilation is multiplied by the taps, not by the taps - 1": (
             lambda size, taps: (size + 2 * p - d * taps - 1) // s + 1
         ),
+        "the + 1 is missing": lambda size, taps: (size + 2 * p - d * (taps - 1) - 1) // s,
+        "the division is rounded up; it has to be rounded down": (
+            lambda size, taps: -(-(size + 2 * p - d * (taps - 1) - 1) // s) + 1
+        ),
         "the size of the input divided by the stride is not the size of the output": lambda size, taps: (
             size // s
         ),
     }
-    cause = next((cause for cause, formula in formulas.items() if spatial(formula) == actual), None)
+    # Several mistakes can give the same number: name two of them rather than the wrong one.
+    cause = ", or ".join([cause for cause, formula in formulas.items() if spatial(formula) == actual][:2]) or None
     if cause is None and actual == (*leading, *reversed(expected[2:])):
         cause = "height and width are exchanged"
     if cause is None and actual == (case.K, case.N, *expected[2:]):
         cause = "batch and output channels are exchanged"
-    rule = "Q = (W + 2 * padding - dilation * (S - 1) - 1) / stride + 1, rounded down"
+    width = "W" if outcome.operator == "conv2d" else "L"
+    rule = f"Q = ({width} + 2 * padding - dilation * (S - 1) - 1) / stride + 1, rounded down"
     if outcome.operator == "conv2d":
         rule += ", and P likewise from H and R"
     return f"{text}\nHint: {cause + '. ' if cause else ''}{rule}."
@@ -123,9 +125,14 @@ def _hints(outcome: Outcome, actual: torch.Tensor, wrong: torch.Tensor) -> Itera
     case = outcome.case
     spatial = tuple(range(2, w.dim()))
     if b is not None and same(outcome.variant(bias=False)):
-        yield "this is the convolution without its bias: the bias is never added."
+        yield (
+            "this is the convolution without its bias: the kernel does not add it, or the launcher passes"
+            " nullptr in its place."
+        )
     if b is not None and same(outcome.expected + (w[0].numel() - 1) * b.reshape(-1, *[1] * len(spatial))):
         yield "the bias is added once for every product; it belongs to the output once."
+    if b is not None and same(outcome.expected + (w.shape[1] - 1) * b.reshape(-1, *[1] * len(spatial))):
+        yield "the bias is added once for every input channel; it belongs to the output once."
     if same(outcome.variant(weight=w.flip(spatial))):
         yield (
             "the filter is applied back to front. Deep learning's convolution does not flip it:"

@@ -1,4 +1,4 @@
-"""The two exceptions of the course: a source that does not compile, and a kernel that does something wrong."""
+"""The course's two exceptions: a source that does not compile, and a kernel that does something wrong."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class KernelError(RuntimeError):
         self.source = source
 
     def __reduce__(self):
-        # Exceptions travel from an exercise's worker process by pickle, which knows nothing of keyword arguments.
+        # Exceptions leave an exercise's worker process by pickle, which knows nothing of keyword arguments.
         return _rebuild, (str(self), dict(self.__dict__))
 
 

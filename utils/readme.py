@@ -1,4 +1,4 @@
-"""`python -m utils.readme`: write the recorded timings into README.md, between its two markers, and draw the ladder.
+"""`python -m utils.readme`: the recorded timings in README.md, as tables between its markers and a picture.
 
 --check writes nothing and fails where README.md and kernels/results/ differ.
 """

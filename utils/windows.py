@@ -1,4 +1,4 @@
-"""A picture of where a filter's windows lie on its input, in one dimension."""
+"""Pictures of how work is laid out: a filter's windows on its input, and a grid's blocks on an output."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def window_map(
     axes.text(
         0.1,
         0.08,
-        "blue: what the output reads, with the number of the filter's tap; dotted: padding, which counts as 0",
+        "blue: what the output reads, with the number of the filter's tap; dotted: padding, counted as 0",
         fontsize=7,
         color=SOFT,
         va="bottom",
@@ -72,7 +72,56 @@ def window_map(
     last = (outputs - 1) * stride - padding
     alt = (
         (f"{title}: " if title else "")
-        + f"{outputs} windows of {taps} taps over {size} inputs with padding {padding}, stride {stride}, dilation "
-        f"{dilation}; the first begins at {-padding}, the last at {last}."
+        + f"{outputs} windows of {taps} taps over {size} inputs with padding {padding}, stride {stride}, "
+        f"dilation {dilation}; the first begins at {-padding}, the last at {last}."
+    )
+    return _image(figure, alt)
+
+
+def block_map(rows: int, columns: int, block: tuple[int, int] = (32, 8), title: str = "") -> Image:
+    """Draw the blocks of threads that cover an output plane, its warps, and the threads without an output.
+
+    Args:
+        rows, columns: size of the output plane, P and Q.
+        block: threads of a block along x (columns) and y (rows); a warp is 32 neighbours along x.
+        title: a line above the picture.
+    """
+    across, down = -(-columns // block[0]), -(-rows // block[1])
+    cell = 5.0 / (across * block[0])
+    width, height = 5.0 + 1.1, cell * down * block[1] + 0.75 + (0.3 if title else 0)
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_xlim(0, width)
+    axes.set_ylim(0, height)
+    axes.axis("off")
+    left, top = 0.9, height - (0.62 if title else 0.32)
+    if title:
+        axes.text(0.1, height - 0.08, title, fontsize=10, fontweight="bold", color=INK, va="top")
+
+    def area(column: float, row: float, wide: float, high: float, **style) -> None:
+        corner = (left + cell * column, top - cell * (row + high))
+        axes.add_patch(Rectangle(corner, cell * wide, cell * high, **style))
+
+    area(0, 0, across * block[0], down * block[1], facecolor=UNTOUCHED, edgecolor="none")
+    area(0, 0, columns, rows, facecolor=KERNEL, edgecolor="none")
+    for row in range(down * block[1]):
+        for x in range(across):
+            area(x * block[0], row, block[0], 1, facecolor="none", edgecolor=PAPER, linewidth=0.5)
+    for y in range(down):
+        middle = top - cell * (y + 0.5) * block[1]
+        axes.text(left - 0.08, middle, f"block y {y}", fontsize=7, color=INK, ha="right", va="center")
+        for x in range(across):
+            area(x * block[0], y * block[1], *block, facecolor="none", edgecolor=INK, linewidth=1.6)
+    for x in range(across):
+        middle = left + cell * (x + 0.5) * block[0]
+        axes.text(middle, top + 0.06, f"block x {x}", fontsize=7, color=INK, ha="center", va="bottom")
+    threads = across * down * block[0] * block[1]
+    idle = threads - rows * columns
+    note = f"blue: {rows} x {columns} outputs; grey: {idle} threads without one; thin: a warp; thick: a block"
+    axes.text(0.1, 0.08, note, fontsize=7, color=SOFT, va="bottom")
+    alt = (
+        (f"{title}: " if title else "")
+        + f"{across} x {down} blocks of {block[0]} x {block[1]} threads cover {columns} columns and {rows} "
+        f"rows; {idle} of {threads} threads, at the right and at the bottom, have no output."
     )
     return _image(figure, alt)

@@ -1,7 +1,9 @@
 """The lesson's kernel in one dimension: strided, dilated, padded."""
 
+import torch
+
 from utils.check import Case, check_conv1d, conv1d_cases
-from utils.exercise.helpers import quietly
+from utils.exercise.helpers import call, quietly
 from utils.exercise.spec import Exercise, Wrong
 
 
@@ -12,10 +14,15 @@ def cases(*groups, **flags):
 
 
 def length(cell):
-    """One channel, one filter, every option: what is wrong first is the shape."""
-    quietly(
-        check_conv1d, cell.conv1d, [Case("length", 1, 1, (20,), 1, (3,), stride=3, padding=1, dilation=2)]
-    )
+    """Every option at once, but only the shape: what the values are is for the checks that follow."""
+    for case in (
+        Case("length", 1, 1, (20,), 1, (3,), stride=3, padding=1, dilation=2),
+        Case("length", 2, 1, (25,), 3, (4,), stride=2, padding=3),
+    ):
+        x, w = torch.zeros(case.N, case.C, *case.size), torch.zeros(case.K, case.C, *case.taps)
+        expected = torch.nn.functional.conv1d(x, w, **case.options).shape
+        if call(cell.conv1d, x, w, **case.options).shape != expected:
+            quietly(check_conv1d, cell.conv1d, [case])  # says what is wrong with the shape
 
 
 exercise = Exercise(
@@ -35,7 +42,7 @@ exercise = Exercise(
         ("length of the output", length),
         ("one thread, one output", cases("one output", "plain")),
         ("batch and channels", cases("batch and channels")),
-        ("lengths around the size of a block", cases("tile edges")),
+        ("lengths around the size of a block", cases("block edges")),
         ("stride", cases("stride")),
         ("padding", cases("padding")),
         ("dilation", cases("dilation")),

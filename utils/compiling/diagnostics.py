@@ -90,6 +90,8 @@ def explain(
             return _undefined(what, undefined), None
         tail = "\n".join(log.strip().splitlines()[-5:])
         return f"{what} was not compiled (the compiler ended with status {status}):\n{tail}", None
+    if source is not None:  # what headers and bindings say besides is an echo of the learner's own error
+        errors = [error for error in errors if error.file in source.files] or errors
     shown = list(dict.fromkeys(_show(error, source, facade) for error in errors))
     if len(shown) > _SHOWN:
         shown[_SHOWN:] = [f"... and {len(shown) - _SHOWN} more; the compiler's whole output is in .log"]

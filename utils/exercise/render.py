@@ -1,9 +1,10 @@
-"""How the course's two exceptions look in a notebook: a few plain lines, no long coloured traceback."""
+"""How the course's exceptions look in a notebook: a few plain lines, no long coloured traceback."""
 
 from __future__ import annotations
 
 import traceback
 
+from utils.diagnosis import CheckError
 from utils.errors import CompileError, KernelError
 
 
@@ -22,6 +23,6 @@ def _is_cell(filename: str) -> bool:
 
 
 def install() -> None:
-    """Let IPython show both exceptions in the short form, wherever in a notebook they come from."""
-    for error in (KernelError, CompileError):
+    """Let IPython show the course's exceptions in the short form, wherever in a notebook they come from."""
+    for error in (KernelError, CompileError, CheckError):
         error._render_traceback_ = render

@@ -70,6 +70,8 @@ class Simulation:
         self.engine = sim.engine()
         self.context = None
         self.module = _load(library)
+        self._done = threading.Event()
+        self._done.set()
 
     def __enter__(self):
         self._open()
@@ -85,7 +87,9 @@ class Simulation:
             self.engine.sim_trace(self.context, *block, warp)
 
     def _close(self):
-        self.engine.sim_destroy(self.context)
+        if self._done.is_set():
+            self.engine.sim_destroy(self.context)
+        # else a thread that could not be stopped still runs in it: better a leak than a crash
         self.context = None
         self.regions.clear()
 
@@ -121,9 +125,13 @@ class Simulation:
                 outcome["exception"] = error
 
         try:
-            _run_interruptibly(work, self._cancel, timeout)
+            self._done.clear()
+            _run_interruptibly(work, self._done, self._cancel, timeout)
         finally:
-            self._show_output()
+            if self._done.is_set():
+                self._show_output()
+        if not self._done.is_set():
+            raise KernelError("The launcher did not stop when its time was up.", kind="timeout")
         error = self.engine.sim_error(self.context)
         if error:
             raise explain(error.contents, self)
@@ -248,28 +256,37 @@ class _SimulatedHost(Host):
         )
 
 
-def _run_interruptibly(work, cancel, timeout: float | None) -> None:
-    """Runs `work` on a thread of its own, so that Jupyter's interrupt and the time limit reach a running kernel."""
+def _run_interruptibly(work, done: threading.Event, cancel, timeout: float | None) -> None:
+    """Runs `work` on a thread of its own, so that Jupyter's interrupt and the time limit reach a running kernel.
+
+    `done` is set when the thread has left the kernel. (Thread.join does not do for this: interrupted, Python 3.11 takes a
+    running thread for a finished one.)
+    """
+
+    def run():
+        try:
+            work()
+        finally:
+            done.set()
+
     limit = timeout if timeout is not None else float(os.environ.get("CONV_TIMEOUT", "120"))
-    thread = threading.Thread(target=work, name="simulator", daemon=True)
     deadline = time.monotonic() + limit
-    thread.start()
+    threading.Thread(target=run, name="simulator", daemon=True).start()
     try:
-        while thread.is_alive():
-            thread.join(0.5)
-            if thread.is_alive() and time.monotonic() > deadline:
-                _cancel_until_done(thread, cancel)
+        while not done.wait(min(0.5, max(deadline - time.monotonic(), 0))):
+            if time.monotonic() >= deadline:
+                _cancel_until_done(done, cancel)
+                break
     except BaseException:
-        _cancel_until_done(thread, cancel)
+        _cancel_until_done(done, cancel)
         raise
 
 
-def _cancel_until_done(thread, cancel):
+def _cancel_until_done(done: threading.Event, cancel) -> None:
     # Again and again: a signal may find a thread inside the engine, where it must not be torn out.
     for _ in range(200):
         cancel()
-        thread.join(0.05)
-        if not thread.is_alive():
+        if done.wait(0.05):
             return
 
 

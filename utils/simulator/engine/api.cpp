@@ -188,6 +188,7 @@ extern "C" {
 void sim_launch(const SimLaunch* config, void (*body)(void*), void* closure) {
     Context* c = current_context;
     if (!c) abort();
+    if (current_worker) sim_unsupported("A launch from inside a kernel (dynamic parallelism)", config->line);
     const int index = static_cast<int>(c->launches.size());
     c->launches.emplace_back();
     {
@@ -199,7 +200,6 @@ void sim_launch(const SimLaunch* config, void (*body)(void*), void* closure) {
         launch.dynamic_shared = config->dynamic_shared;
     }
     check_configuration(config, index);
-    if (current_worker) refuse_launch(config, index, "a launch from inside a kernel: dynamic parallelism is not supported");
     if (c->checked)
         for (Region* r : c->regions) map_cells(r);
 
@@ -252,10 +252,6 @@ static Worker* on_device(const char* what, int line) {
 void* sim_shared(const SimSharedSite* site) { return on_device("__shared__ memory outside a kernel", site->line)->shared_variable(site); }
 void* sim_dynamic_shared(const char* name, int line, size_t granule) {
     return on_device("__shared__ memory outside a kernel", line)->dynamic_shared(name, line, granule);
-}
-int sim_barrier(int op, int predicate, int line) { return on_device("__syncthreads() outside a kernel", line)->barrier(op, predicate, line); }
-uint64_t sim_warp(int op, uint32_t mask, int line, uint64_t value, int source) {
-    return on_device("a warp-level function outside a kernel", line)->warp_operation(op, mask, line, value, source);
 }
 uint32_t sim_lane() { return on_device("a warp-level function outside a kernel", 0), current_thread()->lane; }
 void sim_fence() {

@@ -22,7 +22,10 @@ Stack* StackPool::take() {
         void* memory = mmap(nullptr, kStackBytes + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (memory == MAP_FAILED) abort();
         mprotect(memory, kPage, PROT_NONE);
-        all_.push_back(new Stack{static_cast<char*>(memory) + kPage, kStackBytes});
+        // The tops of the stacks are what a barrier touches of each: a few lines apart, or they would all fight for the same
+        // few places of the processor's cache.
+        const size_t apart = all_.size() % 64 * 64;
+        all_.push_back(new Stack{static_cast<char*>(memory) + kPage, kStackBytes - apart});
         return all_.back();
     }
     Stack* stack = free_.back();
@@ -32,7 +35,7 @@ Stack* StackPool::take() {
 
 StackPool::~StackPool() {
     for (Stack* stack : all_) {
-        munmap(stack->base - kPage, stack->bytes + kPage);
+        munmap(stack->base - kPage, kStackBytes + kPage);
         delete stack;
     }
 }
@@ -56,44 +59,25 @@ const Stack* StackPool::find_guard(const void* p) const {
 asm(R"(
 .text
 .p2align 4
-.globl sim_switch
-.type sim_switch,@function
-sim_switch:
-    pushq %rbp
-    pushq %rbx
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
-    movq %rsp, (%rdi)
-    movq %rsi, %rsp
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbx
-    popq %rbp
-    ret
-.size sim_switch,.-sim_switch
 .type sim_start,@function
 sim_start:
-    movq %r12, %rdi
-    call *%r13
+    popq %rdi
+    popq %rax
+    call *%rax
     ud2
 .size sim_start,.-sim_start
+.hidden sim_start
+.globl sim_start
 )");
 extern "C" void sim_start();
 
 void* sim::prepare(Stack* stack, void (*entry)(void*), void* argument) {
     uintptr_t top = reinterpret_cast<uintptr_t>(stack->base + stack->bytes) & ~uintptr_t(15);
     void** sp = reinterpret_cast<void**>(top);
+    *--sp = nullptr;  // keeps the stack at a multiple of 16 bytes at the call
+    *--sp = reinterpret_cast<void*>(entry);
+    *--sp = argument;
     *--sp = reinterpret_cast<void*>(&sim_start);
-    *--sp = nullptr;                           // rbp
-    *--sp = nullptr;                           // rbx
-    *--sp = argument;                          // r12
-    *--sp = reinterpret_cast<void*>(entry);    // r13
-    *--sp = nullptr;                           // r14
-    *--sp = nullptr;                           // r15
     return sp;
 }
 

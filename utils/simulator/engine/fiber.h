@@ -28,7 +28,30 @@ class StackPool {
 // A fresh context on `stack` that calls `entry(argument)`, which must not return.
 void* prepare(Stack* stack, void (*entry)(void*), void* argument);
 
-}  // namespace sim
-
-// Saves the current context in *save and continues at `load`.
+#if defined(__x86_64__)
+// Saves the current context in *save and continues at `load`. Written out at every place that switches: a call and return would
+// lead the processor's prediction of returns astray, which costs more than the switch.
+inline __attribute__((always_inline)) void switch_to(void** save, void* load) {
+    asm volatile(
+        "leaq -128(%%rsp), %%rsp\n\t"  // past the red zone, where a function may keep values without telling
+        "pushq %%rbp\n\t"
+        "leaq 1f(%%rip), %%rax\n\t"
+        "pushq %%rax\n\t"
+        "movq %%rsp, (%%rdi)\n\t"
+        "movq %%rsi, %%rsp\n\t"
+        "popq %%rax\n\t"
+        "jmp *%%rax\n\t"
+        "1:\n\t"
+        "popq %%rbp\n\t"
+        "leaq 128(%%rsp), %%rsp"
+        : "+D"(save), "+S"(load)
+        :
+        : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc", "memory", "xmm0", "xmm1", "xmm2",
+          "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+}
+#else
 extern "C" void sim_switch(void** save, void* load);
+inline void switch_to(void** save, void* load) { sim_switch(save, load); }
+#endif
+
+}  // namespace sim

@@ -159,8 +159,8 @@ bool Worker::drain(int warp) {
     for (int i = 0; i < n; ++i) {
         Thread& t = lanes[i];
         const size_t words = static_cast<size_t>(end[i] - at[i]), kept = static_cast<size_t>(t.address - address[i]);
-        memmove(t.trace->word, at[i], sizeof(uint64_t) * words);
-        memmove(t.trace->address, address[i], sizeof(uint64_t) * kept);
+        if (words) memmove(t.trace->word, at[i], sizeof(uint64_t) * words);
+        if (kept) memmove(t.trace->address, address[i], sizeof(uint64_t) * kept);
         t.reset_trace(words, kept);
     }
     return !starved;
@@ -304,7 +304,6 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
     // Which bytes of the granule: neighbours may write the halves of one word without touching each other's.
     const unsigned granule = 1u << region->granule_shift;
     const uint32_t part = bytes >= granule ? 0xf : ((1u << bytes) - 1) << (offset & (granule - 1));
-    const uint32_t where = (pc & kPcMask) | part << kPcBits;
     for (size_t g = from; g <= to; ++g) {
         Cell& cell = region->cells[g];
         if (access != kStore) {
@@ -317,11 +316,12 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
         if (access == kLoad) {
             // Readers of different bytes cannot be told apart in one record: the last of them stays.
             const uint64_t old = cell.reader.load(std::memory_order_relaxed);
-            const uint32_t common = old ? cell.reader_pc.load(std::memory_order_relaxed) >> kPcBits & part : part;
-            const uint64_t joined = common ? join_reader(old, me) : me.bits;
-            if (joined != old) {
+            const uint32_t old_part = cell.reader_pc.load(std::memory_order_relaxed) >> kPcBits;
+            const uint64_t joined = old_part & part ? join_reader(old, me) : me.bits;
+            const uint32_t read = joined != me.bits ? old_part & part : old == me.bits ? old_part | part : part;
+            if (joined != old || read != old_part) {
                 cell.reader.store(joined, std::memory_order_seq_cst);
-                cell.reader_pc.store((pc & kPcMask) | (common ? common : part) << kPcBits, std::memory_order_relaxed);
+                cell.reader_pc.store((pc & kPcMask) | read << kPcBits, std::memory_order_relaxed);
             }
             const Id writer{cell.writer.load(std::memory_order_seq_cst)};
             const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed);
@@ -341,7 +341,8 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
             const bool known = reader.block() != me.block() || reader.thread() != me.thread();
             raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, reader, read & kPcMask, known));
         }
-        cell.writer_pc.store(where, std::memory_order_relaxed);
+        const uint32_t mine_too = writer.bits == mine ? written >> kPcBits : 0;
+        cell.writer_pc.store((pc & kPcMask) | (part | mine_too) << kPcBits, std::memory_order_relaxed);
         if (region->written) region->written[g].store(1, std::memory_order_relaxed);
     }
 }

@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include <algorithm>
+#include <exception>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -88,7 +89,8 @@ void Worker::run_block(uint64_t linear) {
     for (SimRecent& r : recent_) r = SimRecent{};
 
     const int n = static_cast<int>(threads_.size());
-    live_ = ready_ = n;
+    live_ = n;
+    arrived_ = counted_ = 0, other_barrier_ = false;
     for (int i = 0; i < n; ++i) {
         Thread& t = threads_[i];
         t.index = {unsigned(i) % block.x, unsigned(i) / block.x % block.y, unsigned(i) / block.x / block.y};
@@ -112,6 +114,25 @@ void Worker::run_block(uint64_t linear) {
     }
     report_pending();
     static_max_ = std::max(static_max_, static_used_);
+}
+
+inline __attribute__((always_inline)) void Worker::yield() { switch_to(&current_thread()->context, scheduler); }
+
+inline __attribute__((always_inline)) void Worker::resume(Thread* t) {
+    if (!t->stack) {
+        t->stack = stacks_.take();
+        t->context = prepare(t->stack, &Worker::thread_main, this);
+    }
+    sim_running = t;
+    sim_indices.thread = t->index;
+    switch_to(&scheduler, t->context);
+    sim_running = nullptr;
+    if (t->state == kDone) {
+        if (t->word != t->trace->word) t->last_pc = static_cast<uint32_t>(t->word[-1] >> 24);
+        stacks_.give(t->stack);
+        t->stack = nullptr;
+        --live_;
+    }
 }
 
 // Runs a warp until all its lanes wait at a barrier of the block or are done.
@@ -150,32 +171,23 @@ void Worker::run_warp(int warp) {
     }
 }
 
-void Worker::resume(Thread* t) {
-    if (!t->stack) {
-        t->stack = stacks_.take();
-        t->context = prepare(t->stack, &Worker::thread_main, this);
-    }
-    sim_running = t;
-    sim_indices.thread = t->index;
-    sim_switch(&scheduler, t->context);
-    sim_running = nullptr;
-    if (t->state == kDone) {
-        if (t->word != t->trace->word) t->last_pc = static_cast<uint32_t>(t->word[-1] >> 24);
-        stacks_.give(t->stack);
-        t->stack = nullptr;
-        --live_;
-    }
-}
-
 void Worker::thread_main(void* worker) {
     Worker* w = static_cast<Worker*>(worker);
-    w->body_(w->closure_);
+    Error thrown{};
+    try {
+        w->body_(w->closure_);
+    } catch (const std::exception& e) {
+        thrown = w->error_here(kUnsupported, kPlain);
+        snprintf(thrown.text, sizeof thrown.text, "A C++ exception inside a kernel (%s)", e.what());
+    } catch (...) {
+        thrown = w->error_here(kUnsupported, kPlain);
+        snprintf(thrown.text, sizeof thrown.text, "A C++ exception inside a kernel");
+    }
+    if (thrown.kind) w->raise(thrown);
     current_thread()->state = kDone;
     w->yield();
     __builtin_unreachable();
 }
-
-void Worker::yield() { sim_switch(&current_thread()->context, scheduler); }
 
 void Worker::full() {
     current_thread()->state = kFull;
@@ -210,32 +222,25 @@ void Worker::print(const char* text, size_t n) {
 
 // ---------------------------------------------------------------------------------------------------------------- barriers
 
-int Worker::barrier(int op, int predicate, int line) {
+inline __attribute__((always_inline)) int Worker::barrier(int op, int predicate, int line) {
     Thread* t = current_thread();
-    t->state = kAtBarrier, t->line = line, t->barrier_op = op, t->predicate = predicate;
+    t->state = kAtBarrier, t->line = line;
+    if (!arrived_++) barrier_line_ = line;
+    other_barrier_ |= line != barrier_line_;
+    counted_ += predicate != 0;
     yield();
-    return t->result;
+    if (op == SIM_BARRIER_PLAIN) return 0;
+    const int all = static_cast<int>(threads_.size());
+    return op == SIM_BARRIER_COUNT ? barrier_count_ : op == SIM_BARRIER_AND ? barrier_count_ == all : barrier_count_ > 0;
 }
 
 // Every thread of the block waits or is done: let them pass if they all wait at the same barrier, else say who is missing.
 void Worker::release_barrier() {
-    const Thread* waiting = nullptr;
-    int count = 0, arrived = 0;
-    for (const Thread& t : threads_)
-        if (t.state == kAtBarrier) {
-            if (!waiting) waiting = &t;
-            count += t.predicate != 0, ++arrived;
-        }
-    bool whole = arrived == static_cast<int>(threads_.size());
-    if (whole)
-        for (const Thread& t : threads_) whole &= t.line == waiting->line;
-    if (!whole) explain_stall();
+    if (arrived_ != static_cast<int>(threads_.size()) || other_barrier_) explain_stall();
     report_pending();
-    for (Thread& t : threads_) {
-        t.result = t.barrier_op == SIM_BARRIER_COUNT ? count : t.barrier_op == SIM_BARRIER_AND ? count == arrived : count > 0;
-        t.state = kReady;
-        t.warp_epoch = 0;
-    }
+    for (Thread& t : threads_) t.state = kReady;
+    barrier_count_ = counted_;
+    arrived_ = counted_ = 0;
     ++epoch_;
 }
 
@@ -265,7 +270,7 @@ void Worker::explain_stall() {
 
 // --------------------------------------------------------------------------------------------------- warp-level operations
 
-uint64_t Worker::warp_operation(int op, uint32_t mask, int line, uint64_t value, int source_lane) {
+inline __attribute__((always_inline)) uint64_t Worker::warp_operation(int op, uint32_t mask, int line, uint64_t value, int source_lane) {
     Thread* t = current_thread();
     t->state = kAtWarp, t->line = line, t->warp_op = op, t->mask = mask, t->value = value, t->source_lane = source_lane;
     yield();

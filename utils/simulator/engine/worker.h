@@ -22,17 +22,20 @@ struct Trace {
     uint64_t address[kCapacity];  // of the accesses among the words, in order: region index << 48 | offset
 };
 
-struct Thread : SimLane {
+struct alignas(64) Thread : SimLane {
+    // One line of the processor's cache: what every switch to the thread needs.
+    void* context;
     uint3 index;
     uint16_t linear;
     uint8_t lane;
     State state;
+    // The rest.
     int line;  // of the barrier or warp operation it waits at
-    int barrier_op, predicate, result;
     // warp-level operation in flight
     int warp_op, source_lane;
     uint32_t mask;
     uint64_t value;
+    Stack* stack;
     // trace
     Trace* trace;
     void reset_trace(size_t words, size_t addresses) {
@@ -42,8 +45,6 @@ struct Thread : SimLane {
     uint16_t path, paths[64];  // hash of the calls that led here, and those of the callers
     uint32_t warp_epoch;
     uint32_t last_pc;
-    void* context;
-    Stack* stack;
 };
 
 struct Pending {  // a read of memory nobody has written; an error unless it turns out to be a race
@@ -125,7 +126,10 @@ class Worker {
     StackPool stacks_;
     std::vector<Thread> threads_;
     std::unique_ptr<Trace[]> traces_;
-    int live_ = 0, ready_ = 0;
+    int live_ = 0;
+    // The barrier that threads are arriving at, and what the last one counted.
+    int arrived_ = 0, counted_ = 0, barrier_line_ = 0, barrier_count_ = 0;
+    bool other_barrier_ = false;
     uint32_t epoch_ = 0;
     bool tracing_warp_ = false;
     std::string output_;
