@@ -8,7 +8,8 @@ __global__ void moving_average_kernel(const float* x, float* y, int outputs) {
 }
 
 torch::Tensor moving_average(torch::Tensor input) {
-    TORCH_CHECK(input.is_cuda() && input.scalar_type() == torch::kFloat32, "input must be float32, on the GPU");
+    TORCH_CHECK(input.is_cuda(), "input must be on the GPU");
+    TORCH_CHECK(input.scalar_type() == torch::kFloat32, "input must be float32, not ", input.scalar_type());
     TORCH_CHECK(input.dim() == 1 && input.is_contiguous(), "input must be contiguous, of one dimension");
     TORCH_CHECK(input.numel() >= 3 && input.numel() < 1LL << 31, "input must have 3 to 2^31 - 1 elements");
     int outputs = input.numel() - 2;

@@ -1,4 +1,4 @@
-"""What the simulator's tests share: many small kernels in one source, since compiling is what takes the time."""
+"""What the simulator's tests share: many small kernels in one source, since compiling takes the time."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def compile_kernels(kernels: list[Kernel], **options) -> Module:
 
 
 def line_of(launcher, text: str) -> int:
-    """The number of the one line that contains `text` in the kernel of a launcher made by `compile_kernels`."""
+    """The one line that contains `text` in the kernel of a launcher made by `compile_kernels`."""
     lines = launcher.source.parts[-1][1].split("\n")
     start = next(k for k, line in enumerate(lines) if f" {launcher.name}_kernel(const" in line)
     end = next(k for k in range(start, len(lines)) if lines[k] == "}")

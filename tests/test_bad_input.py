@@ -130,10 +130,10 @@ CRASH = {
     "overflow": ("out-of-bounds", "recurses", "thread (0, 0, 0) of block (0, 0, 0) overflowed its stack"),
     "call_exit": ("unsupported", "exits", "exit() was called: it would end the whole notebook"),
     "call_abort": ("unsupported", "aborts", "abort() was called"),
-    "fail_assert": ("launch", "asserts", "thread (3, 0, 0) of block (0, 0, 0): assertion failed: threadIdx.x < 3"),
+    "fail_assert": ("launch", "asserts", "thread (3, 0, 0) of block (0, 0, 0): assertion failed: threadIdx"),
     "trap": ("launch", "traps", "thread (1, 0, 0)"),
-    "launch_in_kernel": ("unsupported", "nests", "A launch from inside a kernel (dynamic parallelism) is not supported"),
-    "throw_in_kernel": ("unsupported", "throws", "A C++ exception inside a kernel (my own words) is not supported"),
+    "launch_in_kernel": ("unsupported", "nests", "A launch from inside a kernel (dynamic parallelism)"),
+    "throw_in_kernel": ("unsupported", "throws", "A C++ exception inside a kernel (my own words)"),
     "host_divide": ("unsupported", None, "the launcher divides an integer by zero"),
     "host_segfault": ("out-of-bounds", None, "the launcher (host code, not a kernel) touched address 0x8"),
     "host_overflow": ("out-of-bounds", None, "the launcher"),
@@ -160,8 +160,15 @@ def test_reading_past_a_tensor(checked, quick):
     assert checked.add_one(torch.zeros(4)).tolist() == [1, 1, 1, 1]
 
 
-LOOPS = ["loop", "loop_without_memory", "loop_with_barrier", "loop_with_shuffle", "loop_with_printf", "loop_with_atomic",
-         "host_loop"]  # fmt: skip
+LOOPS = [
+    "loop",
+    "loop_without_memory",
+    "loop_with_barrier",
+    "loop_with_shuffle",
+    "loop_with_printf",
+    "loop_with_atomic",
+    "host_loop",
+]
 
 
 @pytest.mark.parametrize("name", LOOPS)
@@ -246,22 +253,22 @@ void go(torch::Tensor x) {{ k<<<1, 1>>>(x.data_ptr<float>()); }}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_notebooks_compile_the_same_kernel_at_once(tmp_path):
+def test_two_notebooks_run_the_same_kernel_at_once(tmp_path):
     script = textwrap.dedent(f"""
         import sys
         sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
         import torch
-        from simulated import compile_text
-        from test_bad_input import CRASHES
-        print(compile_text(CRASHES, build_directory={str(tmp_path)!r}).add_one(torch.zeros(4)).sum().item())
+        from simulated import Kernel, compile_kernels
+        kernel = Kernel("twice", "y[i] = 2 * x[i];")
+        print(compile_kernels([kernel], build_directory={str(tmp_path)!r}).twice(torch.ones(32)).sum().item())
     """)
+    command = [sys.executable, "-c", script]
     both = [
-        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]
     for process in both:
         out, err = process.communicate(timeout=120)
-        assert (process.returncode, out) == (0, "4.0\n"), err
+        assert (process.returncode, out) == (0, "64.0\n"), err
     assert [path.suffix for path in tmp_path.iterdir()] == [".so"]
 
 

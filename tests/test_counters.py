@@ -43,7 +43,9 @@ def test_counts_by_hand(module, kernel):
         assert (kind, counted.get(kind, (0, 0))) == (kind, (int(requests), int(amount)))
 
 
-@pytest.mark.parametrize("name", ["triangle", "nested", "switched", "called_together", "long_loop_apart", "by_row"])
+@pytest.mark.parametrize(
+    "name", ["triangle", "nested", "switched", "called_together", "long_loop_apart", "by_row"]
+)
 def test_counts_do_not_depend_on_the_order_of_the_threads(module, name):
     launcher, x = getattr(module, name), torch.arange(16384.0)
     forward, reverse, shuffled = (
@@ -69,7 +71,7 @@ def test_derived_figures(module):
     (launch,) = profile(module.stride_8, torch.arange(16384.0))
     load = launch.global_load
     assert (load.bytes_requested, load.sectors_per_request, load.efficiency) == (128, 32.0, 0.125)
-    assert profile(module.broadcast, torch.arange(16384.0))[0].global_load.efficiency == 4.0
+    assert profile(module.broadcast, torch.arange(16384.0))[0].global_load.efficiency == 1.0
     (launch,) = profile(module.by_column, torch.arange(16384.0))
     assert launch.shared_load.bank_conflicts == 16_384 - 512
     assert launch.shared_bytes == 4096
@@ -78,10 +80,10 @@ def test_derived_figures(module):
 
 REPORT = """\
 stride_8_kernel: grid 1, block 32, 32 threads
-                    requests       sectors  wavefronts         ideal  a request
-  global load              1            32           -             4      32.00
-  global store             1             4           -             4       4.00
-  worst line: {line}, global load, 32 sectors where 4 would do
+                requests       moved  ideally  per request  bytes asked for
+  global load          1  32 sectors        4        32.00              128
+  global store         1   4 sectors        4         4.00              128
+  most beyond the ideal: line {line}, global load, 32 sectors, ideally 4
     {line} | y[i] = x[8 * i];"""
 
 
@@ -117,7 +119,7 @@ torch::Tensor none(torch::Tensor x) { return x; }
 
 
 def test_profile_takes_launchers_alone():
-    with pytest.raises(TypeError, match="take a launcher made by load_inline, not <built-in function abs>"):
+    with pytest.raises(TypeError, match="take a launcher made by load_inline .*, not a builtin_function"):
         profile(abs, 3)
 
 

@@ -33,13 +33,12 @@ def correct():
 
 
 def expectations(kernel: Kernel) -> tuple[dict, str]:
-    facts, _, words = kernel.notes.partition(" | ")
-    kind, *places = facts.split(", ")
+    kind, *places = kernel.notes.split(", ")
     expected = {"kind": kind, "kernel": f"{kernel.name}_kernel"}
     for place in places:
         what, *numbers = place.split()
         expected[what] = tuple(map(int, numbers))
-    return expected, words
+    return expected, re.search(r"^//: (.*)$", kernel.before + kernel.body, re.MULTILINE)[1]
 
 
 @pytest.mark.parametrize("kernel", PLANTED, ids=lambda kernel: kernel.name)
@@ -47,7 +46,8 @@ def test_planted_bug_is_named(buggy, kernel):
     launcher = getattr(buggy, kernel.name)
     expected, words = expectations(kernel)
     if kernel.before:
-        expected["line"] = 1 + launcher.source.parts[-1][1].split("\n").index(kernel.before.strip())
+        function = kernel.before.strip().split("\n")[-1]
+        expected["line"] = 1 + launcher.source.parts[-1][1].split("\n").index(function)
     else:
         expected["line"] = line_of(launcher, "// <- here" if "// <- here" in kernel.body else "// ->")
     with pytest.raises(KernelError) as caught:
@@ -74,8 +74,8 @@ __global__ void greedy_kernel(float* y) {
     __shared__ float a[10000], b[3000];
     a[0] = b[0] = y[0];
 }
-torch::Tensor launch(torch::Tensor x, std::vector<int64_t> grid, std::vector<int64_t> block, int64_t shared = 0) {
-    empty_kernel<<<dim3(grid[0], grid[1], grid[2]), dim3(block[0], block[1], block[2]), shared>>>(x.data_ptr<float>());
+torch::Tensor launch(torch::Tensor x, std::vector<int64_t> g, std::vector<int64_t> b, int64_t bytes = 0) {
+    empty_kernel<<<dim3(g[0], g[1], g[2]), dim3(b[0], b[1], b[2]), bytes>>>(x.data_ptr<float>());
     return x;
 }
 torch::Tensor launch_1d(torch::Tensor x, int64_t grid, int64_t block) {
@@ -102,7 +102,10 @@ IMPOSSIBLE = {
     "no blocks": (((4, 0, 1), (32, 1, 1)), "a grid of 4 x 0 x 1 blocks: every dimension must be at least 1"),
     "grid y": (((1, 65536, 1), (32, 1, 1)), "y and z at most 65,535"),
     "grid z": (((1, 1, 70000), (32, 1, 1)), "y and z at most 65,535"),
-    "shared memory": (((1, 1, 1), (32, 1, 1), 49153), "49153 bytes of dynamic shared memory: more than 49,152 (48 KB)"),
+    "shared memory": (
+        ((1, 1, 1), (32, 1, 1), 49153),
+        "49153 bytes of dynamic shared memory: more than 49,152 (48 KB)",
+    ),
 }
 
 

@@ -17,7 +17,7 @@ y[8 * block + thread] = x[8 * block + thread];
 
 //# dimensions <<<dim3(3, 2), dim3(4, 5, 1)>>>: lambda x: one(32450001)
 if (blockIdx.x + blockIdx.y + threadIdx.x + threadIdx.y == 0)
-    y[0] = 10000000 * gridDim.x + 1000000 * gridDim.y + 100000 * blockDim.x + 10000 * blockDim.y + gridDim.z * blockDim.z;
+    y[0] = 1e7f * gridDim.x + 1e6f * gridDim.y + 1e5f * blockDim.x + 1e4f * blockDim.y + gridDim.z;
 
 //# reversed_by_a_tile <<<1, 64>>>: lambda x: x.flip(0)
 __shared__ float s[64];
@@ -60,8 +60,14 @@ y[i] = __shfl_xor_sync(0xffffffff, x[i], 9);
 //# shuffle_index <<<1, 64>>>: lambda x: x // 32 * 32 + x * 7 % 32
 y[i] = __shfl_sync(0xffffffff, x[i], 7 * i);
 
-//# shuffle_in_segments <<<1, 64>>>: lambda x: torch.where(x % 8 < 6, x + 2, x) + x // 8 * 8 + torch.where(x % 8 >= 2, x - 2, x)
-y[i] = __shfl_down_sync(0xffffffff, x[i], 2, 8) + __shfl_sync(0xffffffff, x[i], 16, 8) + __shfl_up_sync(0xffffffff, x[i], 2, 8);
+//# shuffle_down_in_segments <<<1, 64>>>: lambda x: torch.where(x % 8 < 6, x + 2, x)
+y[i] = __shfl_down_sync(0xffffffff, x[i], 2, 8);
+
+//# shuffle_up_in_segments <<<1, 64>>>: lambda x: torch.where(x % 8 >= 2, x - 2, x)
+y[i] = __shfl_up_sync(0xffffffff, x[i], 2, 8);
+
+//# shuffle_index_in_segments <<<1, 64>>>: lambda x: x // 8 * 8 + 3
+y[i] = __shfl_sync(0xffffffff, x[i], 19, 8);
 
 //# shuffle_xor_in_segments <<<1, 64>>>: lambda x: torch.where(x % 8 < 4, x, (x.int() ^ 4).float())
 y[i] = __shfl_xor_sync(0xffffffff, x[i], 4, 4);
@@ -80,15 +86,17 @@ y[i] = v;
 y[i] = __ballot_sync(0xffffffff, i < 3);
 
 //# votes <<<1, 64>>>: lambda x: torch.where(x < 32, 110.0, 1.0)
-y[i] = 100 * (__any_sync(0xffffffff, i == 5) != 0) + 10 * (__all_sync(0xffffffff, i < 32) != 0) + (__all_sync(0xffffffff, i > 31) != 0);
+const int some = __any_sync(0xffffffff, i == 5) != 0, early = __all_sync(0xffffffff, i < 32) != 0;
+y[i] = 100 * some + 10 * early + (__all_sync(0xffffffff, i > 31) != 0);
 
 //# match <<<1, 64>>>: lambda x: 0 * x + 8
 y[i] = __popc(__match_any_sync(0xffffffff, i % 4));
 
 //# reduce <<<1, 64>>>: lambda x: 0 * x + 496 + 31 - 31 + 31 + 0 + 31
-y[i] = __reduce_add_sync(0xffffffff, lane) + __reduce_max_sync(0xffffffff, (unsigned)lane) + __reduce_min_sync(0xffffffff, -lane) +
-       __reduce_or_sync(0xffffffff, lane) + __reduce_xor_sync(0xffffffff, lane) + __reduce_max_sync(0xffffffff, lane) +
-       __reduce_and_sync(0xffffffff, lane);
+const unsigned all = 0xffffffff;
+y[i] = __reduce_add_sync(all, lane) + __reduce_max_sync(all, (unsigned)lane) + __reduce_min_sync(all, -lane) +
+       __reduce_or_sync(all, lane) + __reduce_xor_sync(all, lane) + __reduce_max_sync(all, lane) +
+       __reduce_and_sync(all, lane);
 
 //# half_of_a_warp <<<1, 64>>>: lambda x: torch.where(x % 32 < 16, 1.0, 2.0)
 y[i] = lane < 16 ? __popc(__ballot_sync(0x0000ffff, 1)) / 16 : 2 * __popc(__ballot_sync(0xffff0000, 1)) / 16;
@@ -249,7 +257,9 @@ def test_result(module, kernel):
     assert x.tolist() == list(range(64))
 
 
-@pytest.mark.parametrize("name", ["reversed_by_a_tile", "sum_of_a_warp", "atomics_on_global", "constants", "match"])
+@pytest.mark.parametrize(
+    "name", ["reversed_by_a_tile", "sum_of_a_warp", "atomics_on_global", "constants", "match"]
+)
 def test_the_order_of_threads_changes_nothing(module, name):
     launcher, x = getattr(module, name), torch.arange(64.0)
     results = [
@@ -296,7 +306,7 @@ def test_any_number_of_cores_gives_the_same(monkeypatch):
     torch.testing.assert_close(results[0], torch.nn.functional.conv2d(x, w, padding=2))
 
 
-# ------------------------------------------------------------------------------------------------- launchers and tensors
+# -------------------------------------------------------------------------------------- launchers and tensors
 
 HOST = """
 __constant__ float weights[4];
@@ -342,7 +352,9 @@ std::vector<torch::Tensor> several(torch::Tensor x) {
     write<<<1, 1>>>(b.data_ptr<float>(), 3);
     return {a, b, x};
 }
-int64_t elements(torch::Tensor x, std::optional<torch::Tensor> y = std::nullopt) { return x.numel() + (y ? y->numel() : 0); }
+int64_t elements(torch::Tensor x, std::optional<torch::Tensor> y = std::nullopt) {
+    return x.numel() + (y ? y->numel() : 0);
+}
 
 __global__ void big(float* y) {
     extern __shared__ float tile[];
@@ -370,7 +382,9 @@ def test_constant_memory_is_set_by_the_launcher(host):
     assert host.constant(torch.ones(4), torch.tensor([5.0, 6, 7, 8])).tolist() == [7, 8, 5, 6]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.int32, torch.int16, torch.uint8])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float64, torch.int64, torch.int32, torch.int16, torch.uint8]
+)
 def test_arguments_are_changed_in_place(host, dtype):
     x = torch.arange(6).view(2, 3).to(dtype)
     assert host.twice(x) is x
@@ -456,7 +470,7 @@ torch::Tensor go(torch::Tensor x) {{ fill<<<1, 1>>>(x.data_ptr<float>()); return
     assert first.go(torch.zeros(1)).item() == 205
 
 
-# ------------------------------------------------------------------------------------------------------------------ printf
+# ----------------------------------------------------------------------------------------------------- printf
 
 PRINTING = r"""
 __global__ void hello() {

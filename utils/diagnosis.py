@@ -104,7 +104,8 @@ def _explain_shape(outcome: Outcome) -> str:
         ),
     }
     # Several mistakes can give the same number: name two of them rather than the wrong one.
-    cause = ", or ".join([cause for cause, formula in formulas.items() if spatial(formula) == actual][:2]) or None
+    causes = [cause for cause, formula in formulas.items() if spatial(formula) == actual]
+    cause = ", or ".join(causes[:2]) or None
     if cause is None and actual == (*leading, *reversed(expected[2:])):
         cause = "height and width are exchanged"
     if cause is None and actual == (case.K, case.N, *expected[2:]):

@@ -46,6 +46,10 @@ def _rebuild(message, fields):
     return KernelError(message, **fields)
 
 
+class TorchCheckError(RuntimeError):
+    """A TORCH_CHECK of a launcher failed: it was given what it refuses. The message is the launcher's own."""
+
+
 class CompileError(RuntimeError):
     """A source could not be compiled.
 

@@ -195,7 +195,12 @@ def _slope_in_degrees(axes, figure: Figure) -> float:
     return math.degrees(math.atan2(up, across))
 
 
-def access_map(requests: Any, select: int | Sequence[int] | None = None, title: str = "") -> Image:
+def access_map(
+    requests: Any,
+    select: int | Sequence[int] | None = None,
+    title: str = "",
+    labels: Sequence[str] = (),
+) -> Image:
     """Which lane of a warp touches which word of memory, from `utils.simulator.trace`.
 
     Args:
@@ -203,12 +208,14 @@ def access_map(requests: Any, select: int | Sequence[int] | None = None, title: 
         select: which of them to draw, by position; by default the busiest one for each kind, source line and
             tensor, up to four.
         title: a line above the picture.
+        labels: a name for each drawn request, in place of its line number: `x[i + 1]`, say.
 
     Global memory is drawn as lines of 128 bytes with sectors of 32 bytes, shared memory as rows of 32 banks.
     The number in a word is the lane that touches it; "0-31" means all of these lanes touch the same word.
     """
     chosen = _choose(requests, select)
-    panels = [_Panel(request) for request in chosen]
+    names = [*labels, *[""] * len(chosen)][: len(chosen)]
+    panels = [_Panel(request, name) for request, name in zip(chosen, names, strict=True)]
     height = (
         sum(panel.height for panel in panels) + 0.22 * (len(panels) - 1) + (0.34 if title else 0.08) + 0.3
     )
@@ -264,8 +271,9 @@ class _Panel:
 
     ROW, MOST_ROWS = 0.24, 32  # inches, and so many rows at most
 
-    def __init__(self, request: Any) -> None:
+    def __init__(self, request: Any, label: str = "") -> None:
         self.request = request
+        self.label = label
         self.shared = request.kind.startswith("shared")
         self.words: dict[int, list[int]] = {}
         for lane, access in enumerate(request.lanes):
@@ -289,7 +297,7 @@ class _Panel:
     def headline(self) -> str:
         request = self.request
         lanes = _active(request)
-        where = "unknown line" if request.line is None else f"line {request.line}"
+        where = self.label or ("unknown line" if request.line is None else f"line {request.line}")
         text = f"{where}, {request.kind.replace('_', ' ')} of {_tensor(request)}: {lanes} "
         text += "lane" if lanes == 1 else "lanes"
         if self.shared:

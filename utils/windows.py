@@ -61,14 +61,8 @@ def window_map(
         axes.text(left - 0.1, y + row * 0.43, f"output {q}", fontsize=8, color=INK, ha="right", va="center")
         for tap in range(taps):
             box(q * stride - padding + tap * dilation, y, KERNEL, str(tap), PAPER)
-    axes.text(
-        0.1,
-        0.08,
-        "blue: what the output reads, with the number of the filter's tap; dotted: padding, counted as 0",
-        fontsize=7,
-        color=SOFT,
-        va="bottom",
-    )
+    note = "blue: what an output reads" + ("; dotted: padding, which counts as 0" if padding else "")
+    axes.text(0.1, 0.08, note, fontsize=7, color=SOFT, va="bottom")
     last = (outputs - 1) * stride - padding
     alt = (
         (f"{title}: " if title else "")

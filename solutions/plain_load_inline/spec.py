@@ -13,6 +13,12 @@ def launcher_is_exported(cell):
     assert callable(getattr(module, "twice", None)), "module has no function twice: name it in `functions`"
 
 
+def declared(cell):
+    """PyTorch compiles the declaration apart. Ours can do without; the exercise is about PyTorch's form."""
+    files = cell["module"].twice.source.files
+    assert any(name.endswith(".cpp") for name in files), "cpp_sources is missing: pass the declaration, too"
+
+
 def doubles(cell):
     for count in (1, 5, 256, 257):
         x = torch.arange(count, dtype=torch.float32)
@@ -30,12 +36,18 @@ exercise = Exercise(
     ],
     checks=[
         ("the launcher is exported", launcher_is_exported),
+        ("the declaration is passed", declared),
         ("twice doubles", doubles),
     ],
     starter_fails="module is None",
     wrong=[
         Wrong("exports the kernel", replace={'["twice"]': '["twice_kernel"]'}, because="twice_kernel"),
         Wrong("forgets the CUDA source", replace={"    cuda_sources=cuda_source,\n": ""}, because="twice"),
+        Wrong(
+            "forgets the declaration",
+            replace={"    cpp_sources=cpp_source,\n": ""},
+            because="cpp_sources is missing",
+        ),
         Wrong("misspells a keyword", replace={"cuda_sources=": "cuda_source="}, because="TypeError"),
         Wrong(
             "keeps the function, not the module",

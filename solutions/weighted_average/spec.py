@@ -5,17 +5,31 @@ import torch
 from utils.exercise.helpers import call, same
 from utils.exercise.spec import Exercise, Wrong
 
+X = torch.tensor([5.0, 1.0, 4.0, 2.0, 3.0])
+
+
+def compare(cell, weight):
+    """The average of X with these weights, and a word about mistakes that can be recognised."""
+    weight, windows = torch.tensor(weight), X.unfold(0, 3, 1)
+    actual, expected = call(cell.weighted_average, X, weight), windows @ weight
+    what = f"weighted_average([5, 1, 4, 2, 3], {[int(w) for w in weight]})"
+    for mistake, result in (
+        ("it is a third of that: the division by 3 belongs to the average", expected / 3),
+        ("these are the weights from right to left: weight[0] belongs to x[i]", windows @ weight.flip(0)),
+        ("this is still the average: no weight is used", windows.mean(dim=1)),
+    ):
+        wrong = actual.shape == expected.shape and not torch.allclose(actual, expected)
+        if wrong and torch.allclose(actual, result):
+            what = f"{what}: {mistake}"
+    same(actual, expected, what, 1e-3)
+
 
 def first_weight_alone(cell):
-    x = torch.tensor([5.0, 1.0, 4.0, 2.0, 3.0])
-    actual = call(cell.weighted_average, x, torch.tensor([1.0, 0.0, 0.0]))
-    same(actual, x[:3], "weighted_average([5, 1, 4, 2, 3], [1, 0, 0])")
+    compare(cell, [1.0, 0.0, 0.0])
 
 
 def three_different_weights(cell):
-    x, w = torch.tensor([5.0, 1.0, 4.0, 2.0, 3.0]), torch.tensor([1.0, 10.0, 100.0])
-    actual = call(cell.weighted_average, x, w)
-    same(actual, torch.tensor([415.0, 241.0, 324.0]), "weighted_average([5, 1, 4, 2, 3], [1, 10, 100])", 1e-3)
+    compare(cell, [1.0, 10.0, 100.0])
 
 
 def lengths_around_a_block(cell):
@@ -44,7 +58,7 @@ exercise = Exercise(
         Wrong(
             "weights in reverse order",
             replace={"= weight[0] *": "= weight[2] *", "+ weight[2] *": "+ weight[0] *"},
-            because="the first weight alone: weighted_average([5, 1, 4, 2, 3], [1, 0, 0]): element [0] is 4",
+            because="from right to left",
         ),
         Wrong(
             "one weight for all",
@@ -54,7 +68,7 @@ exercise = Exercise(
         Wrong(
             "still divides by three",
             replace={"= weight[0] * x[i]": "= (weight[0] * x[i]", "x[i + 2];": "x[i + 2]) / 3.0f;"},
-            because="element [0] is 1.66667, expected 5",
+            because="the division by 3 belongs to the average",
         ),
         Wrong(
             "a weight for each output",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 
 from utils.diagnosis import CheckError
-from utils.errors import CompileError, KernelError
+from utils.errors import CompileError, KernelError, TorchCheckError
 
 
 def render(error: BaseException) -> list[str]:
@@ -24,5 +24,5 @@ def _is_cell(filename: str) -> bool:
 
 def install() -> None:
     """Let IPython show the course's exceptions in the short form, wherever in a notebook they come from."""
-    for error in (KernelError, CompileError, CheckError):
+    for error in (KernelError, CompileError, TorchCheckError, CheckError):
         error._render_traceback_ = render

@@ -112,7 +112,8 @@ class Progress:
         width, height = left + max(1, widest) * wide, max(1, len(self.lessons)) * high + 10
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}" height="{height}"'
-            f' viewBox="0 0 {width} {height}" style="max-width:100%;height:auto" font-family="sans-serif" font-size="12">',
+            f' viewBox="0 0 {width} {height}" style="max-width:100%;height:auto"'
+            ' font-family="sans-serif" font-size="12">',
             f"<title>{html.escape(repr(self))}</title>",
             f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         ]

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from utils.errors import KernelError
+from utils.errors import KernelError, TorchCheckError
 from utils.facade import abi
 from utils.facade.signature import Signature
 
-_ERROR_CLASSES = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError)
+_ERROR_CLASSES = (TorchCheckError, ValueError, TypeError, IndexError, NotImplementedError)
 
 
 class Host:
@@ -197,7 +197,7 @@ def invoke(library: ctypes.CDLL, signature: Signature, values: list, host: Host)
     """Call the launcher with a full list of values (`signature.bind` makes it) and return what it returns.
 
     A tensor that the launcher returns as it was given is the same Python object. A failed TORCH_CHECK raises
-    RuntimeError with its text, a failed launch `KernelError` of kind "launch", and an exception of the host
+    TorchCheckError with its text, a failed launch `KernelError` of kind "launch", and one of the host
     (out of memory, say) goes through the launcher to the caller. May be called from any thread.
     """
     entry = getattr(library, f"facade_call_{signature.name}")

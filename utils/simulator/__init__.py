@@ -1,4 +1,4 @@
-"""CUDA's execution model on the CPU: the same source, checked access by access, its memory requests counted."""
+"""CUDA's execution model on the CPU: the same source, each access checked, its memory requests counted."""
 
 from utils.simulator.compile import build
 from utils.simulator.report import Counts, Launch, Profile

@@ -1,4 +1,4 @@
-"""`python -m utils.simulator`: compile the engine now, so that the first cell of the first lesson need not wait for it."""
+"""`python -m utils.simulator`: compile the engine now, so that the first cell need not wait for it."""
 
 from utils.simulator.engine import engine, hot_object, library_path
 

@@ -1,6 +1,7 @@
 """How fast the simulator is on this machine: `python -m utils.simulator.benchmark`.
 
-One core, processor time, best of several runs, because other work on the machine only ever adds. Compiling is wall time.
+One core, processor time, best of several runs, because other work on the machine only ever adds. Compiling
+is wall time.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def compile_seconds() -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
 
         def load(directory: Path) -> None:
-            load_inline("conv2d_naive", "", source, ["conv2d"], backend="simulator", build_directory=directory)
+            load_inline(
+                "conv2d_naive", "", source, ["conv2d"], backend="simulator", build_directory=directory
+            )
 
         fresh = iter(range(100))
         cold = best(lambda: load(Path(folder) / str(next(fresh))), time.perf_counter, 3)
@@ -71,8 +74,16 @@ def main() -> None:
     }
     cold, warm = compile_seconds()
     rows = (
-        ("conv2d_naive, quick", f"{multiply_adds_per_second(quick, 4) / 1e6:.0f} million multiply-adds/s", "100"),
-        ("conv2d_naive, checked", f"{multiply_adds_per_second(checked, 1) / 1e6:.1f} million multiply-adds/s", "10"),
+        (
+            "conv2d_naive, quick",
+            f"{multiply_adds_per_second(quick, 4) / 1e6:.0f} million multiply-adds/s",
+            "100",
+        ),
+        (
+            "conv2d_naive, checked",
+            f"{multiply_adds_per_second(checked, 1) / 1e6:.1f} million multiply-adds/s",
+            "10",
+        ),
         ("barrier, quick", f"{barrier_nanoseconds(barrier[False]):.0f} ns a thread", "100"),
         ("barrier, checked", f"{barrier_nanoseconds(barrier[True]):.0f} ns a thread", "100"),
         ("compile, cold", f"{cold:.2f} s", "1.0"),

@@ -11,9 +11,18 @@ from utils.facade import Source
 from utils.simulator import engine
 from utils.simulator.rewrite import rewrite
 
-_COMMON = ["-std=c++17", "-fPIC", "-fno-gnu-unique", "-fvisibility=hidden", "-w", "-g1", "-ffp-contract=off"]
-# The thread sanitizer's instrumentation reports each access, the coverage instrumentation each basic block; both call the
-# engine, not the sanitizers' own libraries. Blocks keep the order of the source, which tells where lanes meet again.
+_COMMON = [
+    "-std=c++17",
+    "-fPIC",
+    "-fno-gnu-unique",
+    "-fvisibility=hidden",
+    "-g1",
+    "-ffp-contract=off",
+    "-Werror=return-type",  # a launcher that forgets its return would crash
+]
+# The thread sanitizer's instrumentation reports each access, the coverage instrumentation each basic block;
+# both call the engine, not the sanitizers' own libraries. Blocks keep the order of the source, which tells
+# where lanes meet again.
 _CHECKED = [
     "-O1",
     "-DSIM_CHECKED",

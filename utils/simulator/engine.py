@@ -1,4 +1,4 @@
-"""The engine as Python sees it: built once per machine, loaded once per process, its structs mirrored by ctypes."""
+"""The engine as Python sees it: built once a machine, loaded once a process, structs mirrored by ctypes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Site(ctypes.Structure):
         ("bytes", ctypes.c_uint32),
         *(
             (n, ctypes.c_uint64)
-            for n in ("requests", "sectors", "wavefronts", "conflicts", "bytes_requested")
+            for n in ("requests", "sectors", "wavefronts", "conflicts", "bytes_requested", "ideal")
         ),
     ]
 

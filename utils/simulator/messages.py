@@ -84,10 +84,10 @@ class _Story:
         method = getattr(self, "_" + self.kind.replace("-", "_"))
         return method()
 
-    # ------------------------------------------------------------------------------------------------------ the memory
+    # --------------------------------------------------------------------------------------------- the memory
 
     def _place(self) -> tuple[str, str, int, int]:
-        """(name, description, index of the element, number of elements) of the memory that the error is about."""
+        """(name, description, index of the element, number of elements) of the memory concerned."""
         e = self.e
         if e.region >= 1_000_000:
             return "memory", "memory of a cudaMalloc", e.offset, -1
@@ -132,12 +132,16 @@ class _Story:
         doing = _DOING[e.access]
         if self.detail == "wild-pointer":
             return (
-                f"{self.who} {doing} {e.bytes} bytes at address {e.offset & (2**64 - 1):#x}, far from every tensor. "
+                f"{self.who} {doing} {e.bytes} bytes at address {e.offset & (2**64 - 1):#x}, far from "
+                "every tensor. "
                 "Is the pointer null, from the CPU, or of a tensor that was not passed in?"
             )
         if e.space == 1:
             name, count, index = self._shared()
-            return f"{self.who} {doing} element {index} of {name} in shared memory, which has {count} elements (0 to {count - 1})."
+            return (
+                f"{self.who} {doing} element {index} of {name} in shared memory, "
+                f"which has {count} elements (0 to {count - 1})."
+            )
         name, description, index, count = self._place()
         if count < 0:
             return f"{self.who} {doing} {e.bytes} bytes at byte {index} of {description}, outside of it."
@@ -149,18 +153,23 @@ class _Story:
         name, description, _, _ = self._place() if e.space == 0 else (*([self._shared()[0]] * 2), 0, 0)
         return (
             f"{self.who} {_DOING[e.access]} {e.bytes} bytes at byte {e.offset} of {description}: "
-            f"an access of {e.bytes} bytes must start at a multiple of {e.bytes} ({e.offset} % {e.bytes} = {e.offset % e.bytes})."
+            f"an access of {e.bytes} bytes must start at a multiple of {e.bytes} ({e.offset} % {e.bytes} = "
+            f"{e.offset % e.bytes})."
         )
 
     def _uninitialized_read(self) -> str:
         if self.e.space == 1:
             name, count, index = self._shared()
             return (
-                f"{self.who} reads element {index} of {name} in shared memory, which no thread of the block has written. "
+                f"{self.who} reads element {index} of {name} in shared memory, which no thread of the "
+                "block has written. "
                 "Shared memory starts as garbage."
             )
         name, description, index, _ = self._place()
-        return f"{self.who} reads {name}[{index}] of {description}, which nobody has written: torch::empty is garbage until then."
+        return (
+            f"{self.who} reads {name}[{index}] of {description}, "
+            "which nobody has written: torch::empty is garbage until then."
+        )
 
     def _race(self) -> str:
         e = self.e
@@ -172,7 +181,8 @@ class _Story:
                 and _linear(e.thread, self.info.block) // 32 == _linear(e.other_thread, self.info.block) // 32
             )
             cure = (
-                "The two are lanes of one warp, which do not wait for each other: put __syncwarp() between them."
+                "The two are lanes of one warp, which do not wait for each other: put __syncwarp() between "
+                "them."
                 if same_warp
                 else "Put __syncthreads() between the two."
             )
@@ -190,38 +200,44 @@ class _Story:
             f"with nothing to order the two, and at least one of them writes. {cure}"
         )
 
-    # ------------------------------------------------------------------------------------------------------ the barriers
+    # ------------------------------------------------------------------------------------------- the barriers
 
     def _barrier_divergence(self) -> str:
         if self.detail == "exited-before-barrier":
             left = f" (it was last at line {self.other_line})" if self.other_line else ""
             return (
                 f"{self.who} waits at this barrier, but {self.other} has already left the kernel{left}. "
-                "Every thread of the block must reach every __syncthreads(): do not return early, skip the work instead."
+                "Every thread of the block must reach every __syncthreads(): do not return early, skip the "
+                "work instead."
             )
         if self.detail == "other-barrier":
             return (
-                f"{self.who} waits at this barrier while {self.other} of the same block waits at another one{self.at_other_line}. "
+                f"{self.who} waits at this barrier while {self.other} of the same block waits at another "
+                f"one{self.at_other_line}. "
                 "A __syncthreads() inside an if must be reached by all threads of the block or by none."
             )
         return (
-            f"{self.who} waits at this barrier while {self.other} waits in a warp-level operation{self.at_other_line}: "
+            f"{self.who} waits at this barrier while {self.other} waits in a warp-level "
+            f"operation{self.at_other_line}: "
             "neither can go on."
         )
 
     def _deadlock(self) -> str:
         return (
-            f"{self.who} waits in a warp-level operation with mask {self.e.offset & 0xFFFFFFFF:#010x}, but not all lanes of that "
+            f"{self.who} waits in a warp-level operation with mask {self.e.offset & 0xFFFFFFFF:#010x}, but "
+            "not all lanes of that "
             "mask come to it with the same mask. Each lane named in the mask must execute the same call."
         )
 
     def _timeout(self) -> str:
         return (
-            f"{self.who + ' was' if self.kernel else 'the launcher was'} still running when the time was up: a loop that "
-            "never ends? (CONV_TIMEOUT sets the limit in seconds; a smaller shape or checked=False needs less.)"
+            f"{self.who + ' was' if self.kernel else 'the launcher was'} still running when the time was "
+            "up: a loop that "
+            "never ends? (CONV_TIMEOUT sets the limit in seconds; a smaller shape or checked=False needs "
+            "less.)"
         )
 
-    # -------------------------------------------------------------------------------------------------------- the rest
+    # ----------------------------------------------------------------------------------------------- the rest
 
     def _launch(self) -> str:
         text = self.e.text.decode(errors="replace")
@@ -232,11 +248,15 @@ class _Story:
     def _unsupported(self) -> str:
         if self.detail == "division-by-zero":
             who = self.who if self.kernel else "the launcher"
-            return f"{who} divides an integer by zero, or takes a remainder of it: a GPU would go on with a meaningless number."
+            return (
+                f"{who} divides an integer by zero, or takes a remainder of it: "
+                "a GPU would go on with a meaningless number."
+            )
         if self.detail == "exited":
-            return f"{self.e.text.decode()} was called: it would end the whole notebook. In a kernel, use return."
+            called = self.e.text.decode()
+            return f"{called} was called: it would end the whole notebook. In a kernel, use return."
         if self.detail == "illegal-instruction":
-            return f"{self.who} ran into code that the compiler marked as unreachable (a function without its return?)."
+            return f"{self.who} ran off the end of a function that should return a value."
         return f"{self.e.text.decode(errors='replace')} is not supported."
 
 

@@ -17,10 +17,11 @@ class Counts:
     Attributes:
         requests: warp-level instructions that touched memory (at least one lane active).
         sectors: 32-byte sectors that those requests touched (global memory).
-        ideal_sectors: the sectors that hold the bytes asked for if none is fetched in vain and lanes share.
         wavefronts: passes through the banks (shared memory).
         bank_conflicts: wavefronts beyond those that the width of the access needs.
-        bytes_requested: bytes that the active lanes asked for.
+        bytes_requested: bytes that the active lanes asked for, lane by lane.
+        ideal: sectors if the different bytes of every request lay side by side from the start of a sector;
+            wavefronts if no two lanes met in a bank.
         by_line: the same by line of the source, largest first; empty in an entry of `by_line` itself.
     """
 
@@ -29,24 +30,18 @@ class Counts:
     wavefronts: int = 0
     bank_conflicts: int = 0
     bytes_requested: int = 0
+    ideal: int = 0
     by_line: dict[int | None, Counts] = field(default_factory=dict, repr=False)
 
     @property
     def sectors_per_request(self) -> float:
-        """32-byte sectors a request: 4 when 32 lanes read 32 neighbouring floats, 32 when each is elsewhere."""
+        """32-byte sectors a request: 4 when 32 lanes read neighbouring floats, 32 when each is elsewhere."""
         return self.sectors / self.requests if self.requests else 0.0
 
     @property
     def efficiency(self) -> float:
-        """Bytes asked for over bytes moved in sectors; above 1 where lanes share what they read (a broadcast)."""
-        return self.bytes_requested / (32 * self.sectors) if self.sectors else 0.0
-
-    def add(self, requests, sectors, wavefronts, conflicts, nbytes):
-        self.requests += requests
-        self.sectors += sectors
-        self.wavefronts += wavefronts
-        self.bank_conflicts += conflicts
-        self.bytes_requested += nbytes
+        """Ideal over actual sectors or wavefronts: 1 when nothing is moved in vain."""
+        return self.ideal / self.actual if self.actual else 0.0
 
     @property
     def actual(self) -> int:
@@ -54,11 +49,16 @@ class Counts:
         return self.sectors or self.wavefronts
 
     @property
-    def ideal(self) -> int:
-        """The same if the lanes' bytes lay side by side (global) or in different banks (shared)."""
-        if self.wavefronts:
-            return self.wavefronts - self.bank_conflicts
-        return min(self.sectors, max(self.requests, -(-self.bytes_requested // 32)))
+    def unit(self) -> str:
+        return "wavefronts" if self.wavefronts else "sectors"
+
+    def add(self, requests, sectors, wavefronts, conflicts, nbytes, ideal):
+        self.requests += requests
+        self.sectors += sectors
+        self.wavefronts += wavefronts
+        self.bank_conflicts += conflicts
+        self.bytes_requested += nbytes
+        self.ideal += ideal
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Launch:
         ]
 
     def worst_line(self) -> tuple[int, str, Counts] | None:
-        """(line, kind, counts) of the line that moves most beyond the ideal, or None when nothing is wasted."""
+        """(line, kind, counts) of the line that moves most beyond the ideal, or None if nothing is wasted."""
         waste = [
             (counts.actual - counts.ideal, -(line or 0), kind, counts)
             for kind, all_counts in self.rows()
@@ -102,61 +102,52 @@ class Launch:
         most, line, kind, counts = max(waste, key=lambda w: w[:2])
         return (-line, kind, counts) if most > 0 else None
 
-    def __str__(self) -> str:
+    def _title(self) -> str:
         title = f"{self.name}: grid {_dims(self.grid)}, block {_dims(self.block)}, {self.threads:,} threads"
         if self.shared_bytes:
             title += f", {self.shared_bytes:,} bytes of shared memory a block"
-        if not self.rows():
-            return title + "\n  no access to memory"
-        lines = [title, "  " + _HEADER]
-        for kind, counts in self.rows():
-            lines.append("  " + _row(kind, counts))
+        return title if self.rows() else title + ", no access to memory"
+
+    def _table(self) -> list[tuple[str, ...]]:
+        """The report's cells, heading first."""
+        table = [("", "requests", "moved", "ideally", "per request", "bytes asked for")]
+        for kind, c in self.rows():
+            moved, each = f"{c.actual:,} {c.unit}", f"{c.actual / c.requests:.2f}"
+            table.append((kind, f"{c.requests:,}", moved, f"{c.ideal:,}", each, f"{c.bytes_requested:,}"))
+        return table
+
+    def _worst(self) -> tuple[str, str] | None:
+        """A sentence about the line that moves most beyond the ideal, and its source."""
         worst = self.worst_line()
+        if worst is None:
+            return None
+        line, kind, c = worst
+        sentence = f"most beyond the ideal: line {line}, {kind}, {c.actual:,} {c.unit}, ideally {c.ideal:,}"
+        return sentence, f"{line} | {self.source.line(line).strip()}"
+
+    def __str__(self) -> str:
+        lines = [self._title()]
+        if self.rows():
+            table = self._table()
+            widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+            for kind, *cells in table:
+                padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
+                lines.append("  ".join(["", f"{kind:<{widths[0]}}", *padded]).rstrip())
+        worst = self._worst()
         if worst:
-            line, kind, counts = worst
-            unit = "sectors" if counts.sectors else "wavefronts"
-            lines.append(
-                f"  worst line: {line}, {kind}, {counts.actual:,} {unit} where {counts.ideal:,} would do"
-            )
-            lines.append(f"    {line} | {self.source.line(line).strip()}")
+            lines += [f"  {worst[0]}", f"    {worst[1]}"]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = "".join(
-            f"<th>{h}</th>"
-            for h in ("", "requests", "sectors or wavefronts", "ideal", "a request", "bytes asked for")
-        )
-        body = ""
-        for kind, c in self.rows():
-            unit = "sectors" if c.sectors else "wavefronts"
-            cells = (
-                f"{c.requests:,}",
-                f"{c.actual:,} {unit}",
-                f"{c.ideal:,}",
-                f"{c.actual / c.requests:.2f}",
-                f"{c.bytes_requested:,}",
-            )
-            body += (
-                f"<tr><th style='text-align:left'>{kind}</th>"
-                + "".join(f"<td>{x}</td>" for x in cells)
-                + "</tr>"
-            )
-        text = str(self).split("\n")
-        worst = [line for line in text if line.startswith(("  worst", "    "))]
-        note = "<br>".join(
-            f"<code>{html.escape(line.strip())}</code>" if "|" in line else html.escape(line.strip())
-            for line in worst
-        )
-        return f"<p><b>{html.escape(text[0])}</b></p><table><tr>{head}</tr>{body}</table><p>{note}</p>"
-
-
-_HEADER = f"{'':<14}{'requests':>12}{'sectors':>14}{'wavefronts':>12}{'ideal':>14}{'a request':>11}"
-
-
-def _row(kind: str, c: Counts) -> str:
-    sectors = f"{c.sectors:,}" if c.sectors else "-"
-    wavefronts = f"{c.wavefronts:,}" if c.wavefronts else "-"
-    return f"{kind:<14}{c.requests:>12,}{sectors:>14}{wavefronts:>12}{c.ideal:>14,}{c.actual / c.requests:>11.2f}"
+        heading, *body = self._table()
+        rows = "<tr>" + "".join(f"<th>{cell}</th>" for cell in heading) + "</tr>"
+        for kind, *cells in body:
+            rows += f"<tr><th style='text-align:left'>{kind}</th>"
+            rows += "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+        worst = self._worst()
+        note = f"<p>{html.escape(worst[0])}<br><code>{html.escape(worst[1])}</code></p>" if worst else ""
+        table = f"<table>{rows}</table>" if body else ""
+        return f"<p><b>{html.escape(self._title())}</b></p>{table}{note}"
 
 
 def _dims(d: tuple[int, int, int]) -> str:

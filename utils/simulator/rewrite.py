@@ -1,6 +1,7 @@
-"""Turns CUDA C++ into C++ that a CPU compiler takes: launches, `__shared__` declarations, and what must be refused.
+"""Turns CUDA C++ into C++ that a CPU compiler takes: launches, `__shared__`, and what must be refused.
 
-Everything else of the language (keywords, built-in variables, functions) is done by headers. Line numbers never change.
+Everything else of the language (keywords, built-in variables, functions) is done by headers. Line numbers
+never change.
 """
 
 from __future__ import annotations
@@ -67,13 +68,19 @@ def _tokenize(text: str) -> list[_Token]:
 
 
 def rewrite(text: str) -> str:
-    """The C++ for the simulator of a CUDA source; the same number of lines, so that messages keep the learner's own.
+    """The C++ for the simulator of a CUDA source, line by line, so that messages keep the learner's own.
 
     Raises:
         KernelError: of kind "unsupported", naming the construct and its line (inline PTX, some headers).
+        CompileError: a kernel called without <<<...>>>, or a launch of what is not a kernel.
     """
     tokens = _tokenize(text)
     _refuse(tokens)
+    _check_kernels([t for t in tokens if t.solid])
+    for i, token in enumerate(tokens):
+        # A launch copies its arguments before it converts them, and a copy of g++'s NULL is a plain number.
+        if token.text == "NULL" and not _in_directive(tokens, i):
+            token.text = "nullptr"
     tokens = _rewrite_shared(tokens)
     tokens = _rewrite_launches(tokens)
     return "".join(token.text for token in tokens)
@@ -106,7 +113,52 @@ def _refuse(tokens: list[_Token]) -> None:
             unsupported(f"Inline PTX, asm({instruction[:40]}...)," if instruction else "Inline PTX", token)
 
 
-# ---------------------------------------------------------------------------------------------------------- shared memory
+# ---------------------------------------------------------------------------------------------- shared memory
+
+
+def _check_kernels(solid: list[_Token]) -> None:
+    """Two mistakes that nvcc reports and a C++ compiler would not see: to it, a kernel is a function."""
+    texts = [t.text for t in solid]
+    named_in = {}  # kernel -> positions of its name in declarations and definitions
+    for i, text in enumerate(texts):
+        if text == "__global__":
+            j = i + 1
+            while j + 1 < len(texts) and not (solid[j].kind == "name" and texts[j + 1] == "("):
+                j += 1
+            if texts[j : j + 1] == ["__launch_bounds__"]:
+                j = _close(texts, j + 1) + 1
+                while j + 1 < len(texts) and texts[j + 1] != "(":
+                    j += 1
+            named_in.setdefault(texts[j] if j < len(texts) else "", set()).add(j)
+    for i, token in enumerate(solid[:-1]):
+        follows, before = texts[i + 1], texts[i - 1] if i else ""
+        called = token.text in named_in and i not in named_in[token.text] and follows == "("
+        if called and before in (";", "{", "}", "(", ",", "=", "return", "else", "do"):
+            raise CompileError(
+                f"line {token.line}: {token.text} is a kernel and cannot be called as a function: launch it "
+                f"with {token.text}<<<blocks, threads>>>(...)",
+                line=token.line,
+            )
+        if follows == "<<<" and token.kind == "name" and token.text not in named_in:
+            defined = any(
+                texts[k] == token.text and texts[k + 1] == "(" and solid[k - 1].text == "void"
+                for k in range(1, len(texts) - 1)
+            )
+            if defined:
+                raise CompileError(
+                    f"line {token.line}: {token.text} is launched but is not a kernel: __global__ is missing",
+                    line=token.line,
+                )
+
+
+def _close(texts: list[str], i: int) -> int:
+    """Index of the parenthesis that closes the one at i."""
+    depth = 0
+    for k in range(i, len(texts)):
+        depth += (texts[k] == "(") - (texts[k] == ")")
+        if depth == 0:
+            return k
+    return len(texts) - 1
 
 
 def _rewrite_shared(tokens: list[_Token]) -> list[_Token]:
@@ -202,7 +254,8 @@ def _shared_declaration(tokens: list[_Token], line: int) -> str:
         kind, name, rest = (part.strip() for part in match.groups())
         pointer = f"(*{name}){rest}" if rest else f"* {name}"
         cast = f"(*){rest}" if rest else "*"
-        return f'{kind} {pointer} = ({kind} {cast})sim_dynamic_shared("{name}", {line}, sizeof({kind})){newlines}'
+        value = f'sim_dynamic_shared("{name}", {line}, sizeof({kind}))'
+        return f"{kind} {pointer} = ({kind} {cast}){value}{newlines}"
     typedef = ", ".join(declarators)
     attribute = f" __attribute__((aligned{alignment}))" if alignment else ""
     return (
@@ -231,7 +284,7 @@ def _matching(tokens, k, opening, closing):
 
 
 def _declarators(body: str):
-    """Splits `float a[4][5], b[3]` at its commas and renames each variable: the typedef's name is the variable's type."""
+    """Splits `float a[4][5], b[3]` at its commas and renames each variable: a typedef's name is its type."""
     parts, depth, start = [], 0, 0
     for k, c in enumerate(body):
         if c in "([{<":
@@ -252,7 +305,7 @@ def _declarators(body: str):
     return names, renamed
 
 
-# ------------------------------------------------------------------------------------------------------------- launches
+# --------------------------------------------------------------------------------------------------- launches
 
 
 def _rewrite_launches(tokens: list[_Token]) -> list[_Token]:
@@ -283,7 +336,7 @@ def _rewrite_launches(tokens: list[_Token]) -> list[_Token]:
 
 
 def _check_launch(tokens: list[_Token], opening: int, close: int) -> None:
-    """Refuses what a C++ compiler would take for something else, or explain in words of the simulator's own."""
+    """Refuses what a C++ compiler would take for something else, or explain in the simulator's words."""
     configuration = [t.text for t in tokens[opening + 1 : close] if t.solid]
     following = next((t.text for t in tokens[close + 1 :] if t.solid), "")
     if following != "(" and not _in_directive(tokens, opening):
@@ -294,7 +347,9 @@ def _check_launch(tokens: list[_Token], opening: int, close: int) -> None:
         return
     line = tokens[opening].line
     source = "".join(t.text for t in tokens if t.line == line and "\n" not in t.text).strip()
-    raise CompileError(f"line {line}: {problem}: kernel<<<blocks, threads>>>(arguments)\n    {source}", line=line)
+    raise CompileError(
+        f"line {line}: {problem}: kernel<<<blocks, threads>>>(arguments)\n    {source}", line=line
+    )
 
 
 def _macros(tokens: list[_Token]) -> set[str]:
@@ -303,7 +358,7 @@ def _macros(tokens: list[_Token]) -> set[str]:
 
 
 def _kernel_start(result: list[_Token]):
-    """Index in `result` where the expression before <<< begins: name, ns::name, name<args>, or (expression)."""
+    """Where in `result` the expression before <<< begins: name, ns::name, name<args>, or (expression)."""
     solid = [k for k, t in enumerate(result) if t.solid]
     if not solid:
         return None

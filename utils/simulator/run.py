@@ -98,13 +98,14 @@ class Simulation:
         return self.engine.sim_module_base(self.context)
 
     def call(self, signature: Signature, values: list, timeout: float | None = None):
-        """Run the launcher; afterwards the engine's context holds launches and requests until the block ends."""
+        """Run the launcher; afterwards the engine's context holds launches and requests until __exit__."""
         try:
             return self._attempt(signature, values, timeout)
         except KernelError as error:
             if self.workers == 1 or error.kind == "timeout":
                 raise
-        # Which of several errors comes first depends on the host's threads. A run on one of them always names the same.
+        # Which of several errors comes first depends on the host's threads. A run on one of them always names
+        # the same.
         self._close()
         self.workers = 1
         self._open()
@@ -153,7 +154,7 @@ class Simulation:
 
 
 class _Guarded:
-    """Stands in for the library that `invoke` calls: the call goes through the engine, which catches faults."""
+    """Stands in for the library that `invoke` calls: calls go through the engine, which catches faults."""
 
     def __init__(self, simulation: Simulation, entry):
         self.simulation, self.entry = simulation, entry
@@ -257,10 +258,10 @@ class _SimulatedHost(Host):
 
 
 def _run_interruptibly(work, done: threading.Event, cancel, timeout: float | None) -> None:
-    """Runs `work` on a thread of its own, so that Jupyter's interrupt and the time limit reach a running kernel.
+    """Runs `work` on a thread of its own, so that interrupts and the time limit reach a running kernel.
 
-    `done` is set when the thread has left the kernel. (Thread.join does not do for this: interrupted, Python 3.11 takes a
-    running thread for a finished one.)
+    `done` is set when the thread has left the kernel. (Thread.join does not do for this: interrupted, Python
+    3.11 takes a running thread for a finished one.)
     """
 
     def run():
@@ -291,8 +292,8 @@ def _cancel_until_done(done: threading.Event, cancel) -> None:
 
 
 def _workers(source: Source) -> int:
-    # The sum of floats depends on the order of its terms: with atomics the blocks take turns on one core, so that the
-    # result is the same on every machine.
+    # The sum of floats depends on the order of its terms: with atomics the blocks take turns on one core, so
+    # that the result is the same on every machine.
     if "atomic" in source.text.split("#line", 1)[-1]:
         return 1
     chosen = os.environ.get("CONV_THREADS")

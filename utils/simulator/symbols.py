@@ -14,9 +14,9 @@ _known: dict[tuple[str, int], int | None] = {}
 
 
 def lines_of(library: Path, source: Source, addresses: Iterable[int]) -> dict[int, int | None]:
-    """The source line of each return address (an offset in the library), or None where it is not the learner's.
+    """The source line of each return address (an offset in the library), or None where it is not his.
 
-    Functions that the compiler inlined count where the learner wrote them: the innermost line of his own file.
+    Functions that the compiler inlined count where the learner wrote them: the innermost line of his file.
     """
     addresses = set(addresses)
     unknown = sorted(a for a in addresses if (str(library), a) not in _known)

@@ -1,4 +1,4 @@
-"""`profile` and `trace`: run a launcher once in the simulator and look at what its kernels asked of memory."""
+"""`profile` and `trace`: run a launcher once in the simulator and see what its kernels asked of memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Access:
-    """What one lane touches: `size` bytes at `offset` bytes from the start of `tensor` (a parameter's or variable's name)."""
+    """What one lane touches: `size` bytes at `offset` bytes from the start of `tensor`.
+
+    That is a parameter's name, "output" for what the launcher allocated, or "shared".
+    """
 
     tensor: str
     offset: int
@@ -69,9 +72,34 @@ def profile(fn, *args, order: str = "forward", seed: int = 0, **kwargs) -> Profi
 
 
 def trace(fn, *args, block=(0, 0, 0), warp: int = 0, **kwargs) -> list[Request]:
-    """Every memory request of one warp of one block, in the order of execution; arguments as for `profile`."""
-    with _simulate(fn, args, kwargs, watch=(tuple(block), warp)) as (simulation, _):
+    """Every memory request of one warp of one block, in order of execution; arguments as for `profile`.
+
+    Args:
+        block: the block's number, (x, y, z); a plain number is its x.
+        warp: the warp's number in its block: 32 threads each, counted along x, then y, then z.
+
+    Raises:
+        ValueError: no launch has that block or that warp.
+    """
+    block = (block, 0, 0) if isinstance(block, int) else (*block, 0, 0)[:3]
+    with _simulate(fn, args, kwargs, watch=(block, warp)) as (simulation, _):
+        launches = _launches(simulation)
+        if launches and not any(_holds(launch, block, warp) for launch in launches):
+            shapes = "; ".join(
+                f"{launch.name} has {launch.grid} blocks of {-(-_product(launch.block) // 32)} warps"
+                for launch in launches
+            )
+            raise ValueError(f"there is no warp {warp} of block {block}: {shapes}")
         return _requests(simulation)
+
+
+def _product(dims) -> int:
+    return dims[0] * dims[1] * dims[2]
+
+
+def _holds(launch: Launch, block: tuple[int, int, int], warp: int) -> bool:
+    inside = all(0 <= n < size for n, size in zip(block, launch.grid, strict=True))
+    return inside and 0 <= warp * 32 < _product(launch.block)
 
 
 class _simulate:
@@ -79,8 +107,8 @@ class _simulate:
         for attribute in ("signature", "source", "options"):
             if not hasattr(fn, attribute):
                 raise TypeError(
-                    f"profile and trace take a launcher made by load_inline, not {fn!r}: "
-                    "its source is built again for the simulator"
+                    f"profile and trace take a launcher made by load_inline and its arguments, as in "
+                    f"profile(conv2d, input, weight), not a {type(fn).__name__}"
                 )
         options = fn.options or {}
         library = build(
@@ -122,7 +150,14 @@ def _launches(simulation: Simulation) -> list[Launch]:
         )
         for site in sites:
             counts = getattr(launch, _KINDS[site.what >> 8, site.what & 255])
-            numbers = (site.requests, site.sectors, site.wavefronts, site.conflicts, site.bytes_requested)
+            numbers = (
+                site.requests,
+                site.sectors,
+                site.wavefronts,
+                site.conflicts,
+                site.bytes_requested,
+                site.ideal,
+            )
             counts.add(*numbers)
             counts.by_line.setdefault(lines[site.pc], Counts()).add(*numbers)
         for kind in set(_KINDS.values()):

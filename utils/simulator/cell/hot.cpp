@@ -1,5 +1,6 @@
-// What the compiler's instrumentation calls at every basic block and every access of a checked cell. It is linked into each
-// cell's own library, not into the engine, because a call across libraries costs more than all the rest of the function.
+// What the compiler's instrumentation calls at every basic block and every access of a checked cell. It is
+// linked into each cell's own library, not into the engine, because a call across libraries costs more than
+// all the rest of the function.
 #include "../include/sim/abi.h"
 
 #define SIM_HOT extern "C" __attribute__((visibility("hidden"), used))
@@ -10,8 +11,10 @@ static inline __attribute__((always_inline)) void sim_push(SimLane* lane, uint64
     if (__builtin_expect(++lane->word == lane->word_end, 0)) sim_trace_full();
 }
 
-// 0 load, 1 store, 2 atomic. A trace word ends in 0x80 | size << 3 | space << 2 | access; see engine/trace.cpp.
-static inline __attribute__((always_inline)) void sim_access(const void* p, unsigned size_log2, unsigned access, uint64_t pc) {
+// 0 load, 1 store, 2 atomic. A trace word ends in 0x80 | size << 3 | space << 2 | access; see
+// engine/trace.cpp.
+static inline __attribute__((always_inline)) void sim_access(const void* p, unsigned size_log2,
+                                                             unsigned access, uint64_t pc) {
     SimLane* lane = sim_running;
     if (!lane) return;
     const uintptr_t address = reinterpret_cast<uintptr_t>(p);
@@ -19,7 +22,9 @@ static inline __attribute__((always_inline)) void sim_access(const void* p, unsi
         const SimRecent* r = lane->recent + i;
         const size_t offset = address - r->base;
         if (offset >= r->bytes) continue;
-        if (__builtin_expect(offset + (size_t(1) << size_log2) > r->bytes || (address & ((1u << size_log2) - 1)), 0)) break;
+        if (__builtin_expect(
+                offset + (size_t(1) << size_log2) > r->bytes || (address & ((1u << size_log2) - 1)), 0))
+            break;
         *lane->address++ = r->tag | offset;
         sim_push(lane, lane->word_base + (pc << 24) + (0x80 | size_log2 << 3 | access) + r->kind);
         return;
@@ -29,7 +34,14 @@ static inline __attribute__((always_inline)) void sim_access(const void* p, unsi
 
 SIM_HOT void __sanitizer_cov_trace_pc() {
     SimLane* lane = sim_running;
-    if (lane) sim_push(lane, lane->word_base + (SIM_HERE << 24));
+    if (!lane) return;
+    const uint64_t word = lane->word_base + (SIM_HERE << 24), last = lane->word[-1];
+    // A block that is followed by a later one, without an access between them, has no influence on who goes
+    // with whom.
+    if (!(last & 0x80) && last < word)
+        lane->word[-1] = word;
+    else
+        sim_push(lane, word);
 }
 #define SIM_CALLBACKS(bytes, log2)                                                          \
     SIM_HOT void __tsan_read##bytes(void* p) { sim_access(p, log2, 0, SIM_HERE); }          \
@@ -41,8 +53,8 @@ SIM_CALLBACKS(2, 1)
 SIM_CALLBACKS(4, 2)
 SIM_CALLBACKS(8, 3)
 SIM_CALLBACKS(16, 4)
-#define SIM_UNALIGNED(bytes, log2)                                                            \
-    SIM_HOT void __tsan_unaligned_read##bytes(void* p) { sim_access(p, log2, 0, SIM_HERE); }  \
+#define SIM_UNALIGNED(bytes, log2)                                                           \
+    SIM_HOT void __tsan_unaligned_read##bytes(void* p) { sim_access(p, log2, 0, SIM_HERE); } \
     SIM_HOT void __tsan_unaligned_write##bytes(void* p) { sim_access(p, log2, 1, SIM_HERE); }
 SIM_UNALIGNED(2, 1)
 SIM_UNALIGNED(4, 2)

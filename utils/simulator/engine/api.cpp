@@ -17,7 +17,7 @@ using namespace sim;
 
 namespace {
 
-// ------------------------------------------------------------------------------------------------------------------ faults
+// ---------------------------------------------------------------------------------------------------- faults
 
 thread_local sigjmp_buf* host_escape = nullptr;  // set while a launcher's host code runs
 constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
@@ -31,13 +31,15 @@ Error fault(Worker* w, int signal, const siginfo_t* info) {
     e.offset = reinterpret_cast<int64_t>(info->si_addr);
     if (signal == SIGFPE) e.kind = kUnsupported, e.detail = kDivisionByZero;
     if (signal == SIGILL) e.kind = kUnsupported, e.detail = kIllegalInstruction;
-    if ((signal == SIGSEGV || signal == SIGBUS) && w->in_stack_guard(info->si_addr)) e.detail = kStackOverflow;
+    if ((signal == SIGSEGV || signal == SIGBUS) && w->in_stack_guard(info->si_addr))
+        e.detail = kStackOverflow;
     return e;
 }
 
 uint64_t program_counter(void* context) {
 #if defined(__x86_64__) && defined(__linux__)
-    return static_cast<uint64_t>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[16]) + 1;  // REG_RIP; +1 as for a return address
+    return static_cast<uint64_t>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[16]) +
+           1;  // REG_RIP; +1 as for a return address
 #elif defined(__aarch64__) && defined(__linux__)
     return static_cast<ucontext_t*>(context)->uc_mcontext.pc + 1;
 #else
@@ -46,11 +48,22 @@ uint64_t program_counter(void* context) {
 #endif
 }
 
+// A forced stop may only leave the learner's own code: torn out of the engine, the C library or Python, a
+// thread would take locks and half-made structures with it. Whoever stops a call tries again until the signal
+// finds it there.
+bool in_cell(uint64_t pc) {
+    for (auto& [base, size] : current_context->module)
+        if (pc - base < size) return true;
+    return false;
+}
+
 void on_signal(int signal, siginfo_t* info, void* context) {
     Worker* w = current_worker;
     if (signal == kStop) {
-        if (w && current_thread() && !w->in_engine && w->context->cancelled.load()) w->raise(w->error_here(kTimeout, kPlain, program_counter(context)));
-        if (!w && host_escape && current_context && current_context->cancelled.load()) {
+        const uint64_t pc = program_counter(context);
+        if (!current_context || !current_context->cancelled.load() || !in_cell(pc)) return;
+        if (w && current_thread()) w->raise(w->error_here(kTimeout, kPlain, pc));
+        if (!w && host_escape) {
             Error e{};
             e.kind = kTimeout, e.launch = -1, e.space = 2, e.region = INT32_MIN;
             current_context->fail(e);
@@ -65,7 +78,8 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     }
     if (host_escape && current_context) {
         Error e{};
-        e.kind = signal == SIGFPE ? kUnsupported : kOutOfBounds, e.detail = signal == SIGFPE ? kDivisionByZero : kSegfault;
+        e.kind = signal == SIGFPE ? kUnsupported : kOutOfBounds,
+        e.detail = signal == SIGFPE ? kDivisionByZero : kSegfault;
         e.launch = -1, e.space = 2, e.region = INT32_MIN, e.pc = program_counter(context);
         e.offset = reinterpret_cast<int64_t>(info->si_addr);
         current_context->fail(e);
@@ -79,7 +93,7 @@ void on_signal(int signal, siginfo_t* info, void* context) {
 void install_handlers() {
     std::lock_guard<std::mutex> lock(handlers_mutex);
     if (handlers_users++) return;
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_sigaction = on_signal;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
     for (int s : kSignals) sigaction(s, &action, &previous[s]);
@@ -94,7 +108,8 @@ void remove_handlers() {
     sigaction(kStop, &previous[kStop], nullptr);
 }
 
-// A stack overflow leaves no stack to handle it on: every host thread that runs fibers has another one for its handler.
+// A stack overflow leaves no stack to handle it on: every host thread that runs fibers has another one for
+// its handler.
 struct AlternateStack {
     void* memory = mmap(nullptr, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     stack_t old{};
@@ -109,7 +124,7 @@ struct AlternateStack {
     }
 };
 
-// ---------------------------------------------------------------------------------------------------------------- launching
+// ------------------------------------------------------------------------------------------------- launching
 
 // Workers keep their stacks and buffers between launches.
 std::mutex pool_mutex;
@@ -148,7 +163,8 @@ std::unordered_map<uintptr_t, size_t> dynamic_limits;  // by the library that ho
 
 [[noreturn]] void refuse_launch(const SimLaunch* launch, int index, const char* format, ...) {
     Error e{};
-    e.kind = kLaunch, e.detail = kBadConfiguration, e.launch = index, e.space = 2, e.region = INT32_MIN, e.line = launch->line;
+    e.kind = kLaunch, e.detail = kBadConfiguration, e.launch = index, e.space = 2, e.region = INT32_MIN,
+    e.line = launch->line;
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(e.text, sizeof e.text, format, arguments);
@@ -159,14 +175,22 @@ std::unordered_map<uintptr_t, size_t> dynamic_limits;  // by the library that ho
 
 void check_configuration(const SimLaunch* l, int index) {
     const uint3 g = l->grid, b = l->block;
-    if (!g.x || !g.y || !g.z) refuse_launch(l, index, "a grid of %u x %u x %u blocks: every dimension must be at least 1", g.x, g.y, g.z);
-    if (!b.x || !b.y || !b.z) refuse_launch(l, index, "a block of %u x %u x %u threads: every dimension must be at least 1", b.x, b.y, b.z);
+    if (!g.x || !g.y || !g.z)
+        refuse_launch(l, index, "a grid of %u x %u x %u blocks: every dimension must be at least 1", g.x, g.y,
+                      g.z);
+    if (!b.x || !b.y || !b.z)
+        refuse_launch(l, index, "a block of %u x %u x %u threads: every dimension must be at least 1", b.x,
+                      b.y, b.z);
     const uint64_t threads = uint64_t(b.x) * b.y * b.z;
     if (b.x > 1024 || b.y > 1024 || b.z > 64 || threads > 1024)
-        refuse_launch(l, index, "a block of %u x %u x %u = %llu threads: at most 1,024 (x and y up to 1,024, z up to 64)", b.x, b.y, b.z,
-                      static_cast<unsigned long long>(threads));
+        refuse_launch(
+            l, index,
+            "a block of %u x %u x %u = %llu threads: at most 1,024 (x and y up to 1,024, z up to 64)", b.x,
+            b.y, b.z, static_cast<unsigned long long>(threads));
     if (g.x > 2147483647u || g.y > 65535 || g.z > 65535)
-        refuse_launch(l, index, "a grid of %u x %u x %u blocks: x may be at most 2,147,483,647, y and z at most 65,535", g.x, g.y, g.z);
+        refuse_launch(l, index,
+                      "a grid of %u x %u x %u blocks: x may be at most 2,147,483,647, y and z at most 65,535",
+                      g.x, g.y, g.z);
     size_t limit = 49152;
     {
         std::lock_guard<std::mutex> lock(limits_mutex);
@@ -174,11 +198,14 @@ void check_configuration(const SimLaunch* l, int index) {
         if (it != dynamic_limits.end()) limit = std::max(limit, it->second);
     }
     if (l->dynamic_shared > limit)
-        refuse_launch(l, index,
-                      limit == 49152 ? "%zu bytes of dynamic shared memory: more than 49,152 (48 KB) need cudaFuncSetAttribute(kernel, "
-                                       "cudaFuncAttributeMaxDynamicSharedMemorySize, bytes) first"
-                                     : "%zu bytes of dynamic shared memory, more than the %zu that cudaFuncSetAttribute allowed",
-                      l->dynamic_shared, limit);
+        refuse_launch(
+            l, index,
+            limit == 49152
+                ? "%zu bytes of dynamic shared memory: more than 49,152 (48 KB) need "
+                  "cudaFuncSetAttribute(kernel, "
+                  "cudaFuncAttributeMaxDynamicSharedMemorySize, bytes) first"
+                : "%zu bytes of dynamic shared memory, more than the %zu that cudaFuncSetAttribute allowed",
+            l->dynamic_shared, limit);
 }
 
 }  // namespace
@@ -243,13 +270,9 @@ uint3 sim_block_index() { return sim_indices.block; }
 uint3 sim_block_dim() { return sim_indices.block_dim; }
 uint3 sim_grid_dim() { return sim_indices.grid_dim; }
 
-// Device functions called by host code, where CUDA would not compile them.
-static Worker* on_device(const char* what, int line) {
-    Worker* w = current_worker;
-    if (!w || !current_thread()) sim_unsupported(what, line);
-    return w;
+void* sim_shared(const SimSharedSite* site) {
+    return on_device("__shared__ memory outside a kernel", site->line)->shared_variable(site);
 }
-void* sim_shared(const SimSharedSite* site) { return on_device("__shared__ memory outside a kernel", site->line)->shared_variable(site); }
 void* sim_dynamic_shared(const char* name, int line, size_t granule) {
     return on_device("__shared__ memory outside a kernel", line)->dynamic_shared(name, line, granule);
 }
@@ -272,11 +295,11 @@ long long sim_clock() {
 }
 
 int sim_printf(const char* format, ...) {
+    const uint64_t caller = reinterpret_cast<uint64_t>(__builtin_return_address(0));
     char text[1024];
     va_list arguments;
     va_start(arguments, format);
     Worker* w = current_worker;
-    if (w) w->in_engine = true;  // the C library's locks, too
     int n = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     size_t length = strlen(text);
@@ -288,15 +311,20 @@ int sim_printf(const char* format, ...) {
     } else {
         fwrite(text, 1, length, stdout);
     }
-    if (w) w->in_engine = false;
+    // A kernel that prints and prints is nearly always in here, where a signal does not stop it.
+    if (w && current_thread() && w->context->cancelled.load())
+        w->raise(w->error_here(kTimeout, kPlain, caller));
     return n;
 }
 
 static void stop_here(Kind kind, Detail detail, const char* text, int line, uint64_t pc = 0) {
     Worker* w = current_worker;
     Error e{};
-    if (w && current_thread()) e = w->error_here(kind, detail, pc, line);
-    else e.kind = kind, e.detail = detail, e.launch = -1, e.space = 2, e.region = INT32_MIN, e.line = line, e.pc = pc;
+    if (w && current_thread())
+        e = w->error_here(kind, detail, pc, line);
+    else
+        e.kind = kind, e.detail = detail, e.launch = -1, e.space = 2, e.region = INT32_MIN, e.line = line,
+        e.pc = pc;
     snprintf(e.text, sizeof e.text, "%s", text);
     if (w && current_thread()) w->raise(e);
     if (current_context) current_context->fail(e);
@@ -312,11 +340,22 @@ void sim_assert_failed(const char* expression, int line) {
     __builtin_unreachable();
 }
 // A cell is linked with --wrap for these, so that they end the kernel and not the notebook.
-void __wrap_exit(int) { stop_here(kUnsupported, kExited, "exit()", 0, reinterpret_cast<uint64_t>(__builtin_return_address(0))); }
-void __wrap__exit(int) { stop_here(kUnsupported, kExited, "_exit()", 0, reinterpret_cast<uint64_t>(__builtin_return_address(0))); }
-void __wrap_quick_exit(int) { stop_here(kUnsupported, kExited, "quick_exit()", 0, reinterpret_cast<uint64_t>(__builtin_return_address(0))); }
-void __wrap_abort() { stop_here(kUnsupported, kExited, "abort()", 0, reinterpret_cast<uint64_t>(__builtin_return_address(0))); }
-void __wrap___assert_fail(const char* expression, const char*, unsigned line, const char*) { stop_here(kLaunch, kAssertion, expression, static_cast<int>(line)); }
+void __wrap_exit(int) {
+    stop_here(kUnsupported, kExited, "exit()", 0, reinterpret_cast<uint64_t>(__builtin_return_address(0)));
+}
+void __wrap__exit(int) {
+    stop_here(kUnsupported, kExited, "_exit()", 0, reinterpret_cast<uint64_t>(__builtin_return_address(0)));
+}
+void __wrap_quick_exit(int) {
+    stop_here(kUnsupported, kExited, "quick_exit()", 0,
+              reinterpret_cast<uint64_t>(__builtin_return_address(0)));
+}
+void __wrap_abort() {
+    stop_here(kUnsupported, kExited, "abort()", 0, reinterpret_cast<uint64_t>(__builtin_return_address(0)));
+}
+void __wrap___assert_fail(const char* expression, const char*, unsigned line, const char*) {
+    stop_here(kLaunch, kAssertion, expression, static_cast<int>(line));
+}
 
 int sim_memcpy(void* d, const void* s, size_t n) {
     memmove(d, s, n);
@@ -324,7 +363,11 @@ int sim_memcpy(void* d, const void* s, size_t n) {
         if (Region* r = c->find(reinterpret_cast<uintptr_t>(d)))
             if (r->written) {
                 size_t from = reinterpret_cast<uintptr_t>(d) - r->base;
-                for (size_t g = from >> r->granule_shift; g <= (from + std::max<size_t>(n, 1) - 1) >> r->granule_shift && (g << r->granule_shift) < r->bytes; ++g) r->written[g].store(1);
+                for (size_t g = from >> r->granule_shift;
+                     g <= (from + std::max<size_t>(n, 1) - 1) >> r->granule_shift &&
+                     (g << r->granule_shift) < r->bytes;
+                     ++g)
+                    r->written[g].store(1);
             }
     return 0;
 }
@@ -333,7 +376,7 @@ int sim_memset(void* d, int v, size_t n) {
     return sim_memcpy(d, d, n);
 }
 
-// ------------------------------------------------------------------------------------------------- interface for Python
+// -------------------------------------------------------------------------------------- interface for Python
 
 Context* sim_create(int checked, int workers, int order, uint64_t seed) {
     Context* c = new Context;
@@ -406,11 +449,14 @@ int sim_free(void* p) {
         c->regions.erase(std::find(c->regions.begin(), c->regions.end(), r));
         free_region(r);
     }
-    return 0;  // the memory itself lives until the call ends: a late access must fault as ours, not as the allocator's
+    return 0;  // the memory itself lives until the call ends: a late access must fault as ours, not as the
+               // allocator's
 }
 
-// Calls `function(a, b, c, d, e, f)` with faults turned into errors of the context. Returns its result, or -1000 after an error.
-int sim_call(Context* c, int (*function)(void*, void*, void*, void*, void*, void*), void* a0, void* a1, void* a2, void* a3, void* a4, void* a5) {
+// Calls `function(a, b, c, d, e, f)` with faults turned into errors of the context. Returns its result, or
+// -1000 after an error.
+int sim_call(Context* c, int (*function)(void*, void*, void*, void*, void*, void*), void* a0, void* a1,
+             void* a2, void* a3, void* a4, void* a5) {
     Context* outer = current_context;
     current_context = c;
     AlternateStack stack;
@@ -456,8 +502,14 @@ struct LaunchInfo {
 };
 void sim_launch_info(Context* c, size_t i, LaunchInfo* info) {
     const Launch& l = c->launches[i];
-    *info = LaunchInfo{l.kernel.c_str(), l.sites.data(), l.sites.size(), l.dynamic_shared, l.static_shared,
-                       {l.grid.x, l.grid.y, l.grid.z}, {l.block.x, l.block.y, l.block.z}, l.line};
+    *info = LaunchInfo{l.kernel.c_str(),
+                       l.sites.data(),
+                       l.sites.size(),
+                       l.dynamic_shared,
+                       l.static_shared,
+                       {l.grid.x, l.grid.y, l.grid.z},
+                       {l.block.x, l.block.y, l.block.z},
+                       l.line};
 }
 const Request* sim_requests(Context* c, size_t* n) {
     *n = c->requests.size();

@@ -10,14 +10,16 @@ namespace sim {
 thread_local Context* current_context = nullptr;
 
 Region* Context::find(uintptr_t address) const {
-    auto it = std::upper_bound(regions.begin(), regions.end(), address, [](uintptr_t a, const Region* r) { return a < r->base; });
+    auto it = std::upper_bound(regions.begin(), regions.end(), address,
+                               [](uintptr_t a, const Region* r) { return a < r->base; });
     if (it == regions.begin()) return nullptr;
     Region* region = *--it;
     return region->contains(address) ? region : nullptr;
 }
 
 void Context::add(Region* region) {
-    auto it = std::upper_bound(regions.begin(), regions.end(), region->base, [](uintptr_t a, const Region* r) { return a < r->base; });
+    auto it = std::upper_bound(regions.begin(), regions.end(), region->base,
+                               [](uintptr_t a, const Region* r) { return a < r->base; });
     regions.insert(it, region);
 }
 
@@ -36,7 +38,8 @@ Context::~Context() {
 void map_cells(Region* region) {
     if (region->cells || !region->bytes) return;
     region->cell_bytes = ((region->bytes - 1) >> region->granule_shift) * sizeof(Cell) + sizeof(Cell);
-    void* p = mmap(nullptr, region->cell_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* p = mmap(nullptr, region->cell_bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     region->cells = p == MAP_FAILED ? nullptr : static_cast<Cell*>(p);
 }
 

@@ -1,4 +1,5 @@
-// The state of one call of a launcher: the memory it may touch, what its launches counted, and the first error.
+// The state of one call of a launcher: the memory it may touch, what its launches counted, and the first
+// error.
 #pragma once
 #include <atomic>
 #include <mutex>
@@ -12,11 +13,12 @@
 namespace sim {
 
 enum Space : uint8_t { kGlobal, kShared };
-// A compare-and-swap is told apart: who uses it has read the value plainly before, and tries again if that was too early.
+// A compare-and-swap is told apart: who uses it has read the value plainly before, and tries again if that
+// was too early.
 enum Access : uint8_t { kLoad, kStore, kAtomic, kCompareAndSwap };
 
-// Who touched a granule of memory last. One 64-bit word holds block, barrier epoch, warp epoch, thread and flags (shadow.h);
-// a pc has, in its upper four bits, which bytes of the granule it was.
+// Who touched a granule of memory last. One 64-bit word holds block, barrier epoch, warp epoch, thread and
+// flags (shadow.h); a pc has, in its upper four bits, which bytes of the granule it was.
 struct Cell {
     std::atomic<uint64_t> writer, reader;
     std::atomic<uint32_t> writer_pc, reader_pc;
@@ -28,9 +30,9 @@ struct Region {
     size_t bytes = 0;
     uint32_t granule_shift = 2;
     Space space = kGlobal;
-    int id = 0;                      // index of a tensor in the call's list, or -1-index of a shared variable
+    int id = 0;  // index of a tensor in the call's list, or -1-index of a shared variable
     std::atomic<uint8_t>* written = nullptr;  // one byte a granule, only for memory that began uninitialised
-    Cell* cells = nullptr;           // mapped lazily, zero = untouched in this launch
+    Cell* cells = nullptr;                    // mapped lazily, zero = untouched in this launch
     size_t cell_bytes = 0;
     const SimSharedSite* site = nullptr;
     bool contains(uintptr_t a) const { return a - base < bytes; }
@@ -52,16 +54,16 @@ enum Kind {
 // Plain data, read by Python through ctypes (utils/simulator/engine.py mirrors it).
 struct Error {
     int32_t kind;
-    int32_t launch;      // index of the launch, -1 outside one
-    int32_t detail;      // which wording applies (errors.py)
-    int32_t access;      // 0 load, 1 store, 2 atomic, 3 compare-and-swap
-    int32_t space;       // 0 global, 1 shared, 2 neither
+    int32_t launch;  // index of the launch, -1 outside one
+    int32_t detail;  // which wording applies (errors.py)
+    int32_t access;  // 0 load, 1 store, 2 atomic, 3 compare-and-swap
+    int32_t space;   // 0 global, 1 shared, 2 neither
     int32_t bytes;
-    int32_t region;      // the region concerned or the nearest one, as Region::id; INT32_MIN: none
-    int32_t line;        // known without the pc (barriers), else 0
+    int32_t region;  // the region concerned or the nearest one, as Region::id; INT32_MIN: none
+    int32_t line;    // known without the pc (barriers), else 0
     int32_t other_line;
     int32_t has_other;
-    int64_t offset;      // bytes from that region's start
+    int64_t offset;  // bytes from that region's start
     uint64_t pc, other_pc;
     uint32_t block[3], thread[3], other_block[3], other_thread[3];
     char text[256];
@@ -71,10 +73,10 @@ struct Error {
 enum Detail {
     kPlain,
     kStackOverflow,
-    kWildPointer,      // no region is near
+    kWildPointer,  // no region is near
     kDivisionByZero,
     kSegfault,
-    kExited,           // exit(), abort() in the source
+    kExited,  // exit(), abort() in the source
     kAssertion,
     kBadConfiguration,
     kExitedBeforeBarrier,
@@ -86,9 +88,10 @@ enum Detail {
 };
 
 struct Counts {
-    uint64_t requests = 0, sectors = 0, wavefronts = 0, conflicts = 0, bytes = 0;
+    uint64_t requests = 0, sectors = 0, wavefronts = 0, conflicts = 0, bytes = 0, ideal = 0;
     void add(const Counts& o) {
-        requests += o.requests, sectors += o.sectors, wavefronts += o.wavefronts, conflicts += o.conflicts, bytes += o.bytes;
+        requests += o.requests, sectors += o.sectors, wavefronts += o.wavefronts, conflicts += o.conflicts,
+            bytes += o.bytes, ideal += o.ideal;
     }
 };
 
@@ -124,7 +127,7 @@ struct Launch {
 struct Context {
     bool checked = false;
     int workers = 1;
-    int order = 0;          // 0 forward, 1 reverse, 2 random
+    int order = 0;  // 0 forward, 1 reverse, 2 random
     uint64_t seed = 0;
     bool tracing = false;
     uint3 trace_block{};
@@ -133,11 +136,12 @@ struct Context {
     std::vector<Region*> regions;  // sorted by base
     std::vector<Launch> launches;
     std::vector<Request> requests;
-    std::vector<std::pair<uintptr_t, size_t>> module;  // loaded segments of the cell's library: constants, statics
+    std::vector<std::pair<uintptr_t, size_t>>
+        module;  // loaded segments of the cell's library: constants, statics
     uintptr_t module_base = 0;
     std::vector<void*> allocations;  // cudaMalloc
 
-    std::mutex mutex;               // guards error and output
+    std::mutex mutex;  // guards error and output
     Error error{};
     std::atomic<bool> failed{false};
     std::atomic<bool> cancelled{false};

@@ -15,15 +15,18 @@ namespace sim {
 static constexpr size_t kStackBytes = 128 * 1024;
 static const size_t kPage = static_cast<size_t>(sysconf(_SC_PAGESIZE));
 
-bool Stack::guard_contains(const void* p) const { return static_cast<size_t>(base - static_cast<const char*>(p)) <= kPage; }
+bool Stack::guard_contains(const void* p) const {
+    return static_cast<size_t>(base - static_cast<const char*>(p)) <= kPage;
+}
 
 Stack* StackPool::take() {
     if (free_.empty()) {
-        void* memory = mmap(nullptr, kStackBytes + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void* memory = mmap(nullptr, kStackBytes + kPage, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (memory == MAP_FAILED) abort();
         mprotect(memory, kPage, PROT_NONE);
-        // The tops of the stacks are what a barrier touches of each: a few lines apart, or they would all fight for the same
-        // few places of the processor's cache.
+        // The tops of the stacks are what a barrier touches of each: a few lines apart, or they would all
+        // fight for the same few places of the processor's cache.
         const size_t apart = all_.size() % 64 * 64;
         all_.push_back(new Stack{static_cast<char*>(memory) + kPage, kStackBytes - apart});
         return all_.back();
@@ -74,7 +77,6 @@ extern "C" void sim_start();
 void* sim::prepare(Stack* stack, void (*entry)(void*), void* argument) {
     uintptr_t top = reinterpret_cast<uintptr_t>(stack->base + stack->bytes) & ~uintptr_t(15);
     void** sp = reinterpret_cast<void**>(top);
-    *--sp = nullptr;  // keeps the stack at a multiple of 16 bytes at the call
     *--sp = reinterpret_cast<void*>(entry);
     *--sp = argument;
     *--sp = reinterpret_cast<void*>(&sim_start);
@@ -125,9 +127,9 @@ void* sim::prepare(Stack* stack, void (*entry)(void*), void* argument) {
     uintptr_t top = reinterpret_cast<uintptr_t>(stack->base + stack->bytes) & ~uintptr_t(15);
     void** sp = reinterpret_cast<void**>(top - 160);
     for (int i = 0; i < 20; ++i) sp[i] = nullptr;
-    sp[0] = argument;                                  // x19
-    sp[1] = reinterpret_cast<void*>(entry);            // x20
-    sp[11] = reinterpret_cast<void*>(&sim_start);      // x30, where the first switch returns to
+    sp[0] = argument;                              // x19
+    sp[1] = reinterpret_cast<void*>(entry);        // x20
+    sp[11] = reinterpret_cast<void*>(&sim_start);  // x30, where the first switch returns to
     return sp;
 }
 
@@ -156,7 +158,8 @@ void* sim::prepare(Stack* stack, void (*entry)(void*), void* argument) {
     c->u.uc_stack.ss_size = stack->bytes - sizeof(Context);
     c->u.uc_link = nullptr;
     uint64_t e = reinterpret_cast<uintptr_t>(entry), a = reinterpret_cast<uintptr_t>(argument);
-    makecontext(&c->u, reinterpret_cast<void (*)()>(start), 4, unsigned(e >> 32), unsigned(e), unsigned(a >> 32), unsigned(a));
+    makecontext(&c->u, reinterpret_cast<void (*)()>(start), 4, unsigned(e >> 32), unsigned(e),
+                unsigned(a >> 32), unsigned(a));
     return c;
 }
 

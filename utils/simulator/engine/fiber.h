@@ -8,11 +8,14 @@ namespace sim {
 struct Stack {
     char* base;  // lowest usable byte; the page below it is unmapped, so that an overflow faults
     size_t bytes;
-    bool contains(const void* p) const { return static_cast<size_t>(static_cast<const char*>(p) - base) < bytes; }
+    bool contains(const void* p) const {
+        return static_cast<size_t>(static_cast<const char*>(p) - base) < bytes;
+    }
     bool guard_contains(const void* p) const;
 };
 
-// Stacks are mapped once per host thread and reused; a CUDA thread that never waits needs one only while it runs.
+// Stacks are mapped once per host thread and reused; a CUDA thread that never waits needs one only while it
+// runs.
 class StackPool {
   public:
     ~StackPool();
@@ -29,8 +32,8 @@ class StackPool {
 void* prepare(Stack* stack, void (*entry)(void*), void* argument);
 
 #if defined(__x86_64__)
-// Saves the current context in *save and continues at `load`. Written out at every place that switches: a call and return would
-// lead the processor's prediction of returns astray, which costs more than the switch.
+// Saves the current context in *save and continues at `load`. Written out at every place that switches: a
+// call and return would lead the processor's prediction of returns astray, which costs more than the switch.
 inline __attribute__((always_inline)) void switch_to(void** save, void* load) {
     asm volatile(
         "leaq -128(%%rsp), %%rsp\n\t"  // past the red zone, where a function may keep values without telling
@@ -46,8 +49,9 @@ inline __attribute__((always_inline)) void switch_to(void** save, void* load) {
         "leaq 128(%%rsp), %%rsp"
         : "+D"(save), "+S"(load)
         :
-        : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc", "memory", "xmm0", "xmm1", "xmm2",
-          "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+        : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc", "memory",
+          "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+          "xmm12", "xmm13", "xmm14", "xmm15");
 }
 #else
 extern "C" void sim_switch(void** save, void* load);

@@ -1,9 +1,9 @@
 // Race detection: every granule of memory remembers its last writer and its readers.
 //
-// Two accesses of different threads are ordered when a barrier of their block lies between them (another epoch), or a warp-level
-// synchronisation of their warp (another warp epoch), or when one block released its writes by a fence and the other has
-// performed an atomic operation since. Anything else on the same granule, at least one of them a write and not both atomic, is a
-// race.
+// Two accesses of different threads are ordered when a barrier of their block lies between them (another
+// epoch), or a warp-level synchronisation of their warp (another warp epoch), or when one block released its
+// writes by a fence and the other has performed an atomic operation since. Anything else on the same granule,
+// at least one of them a write and not both atomic, is a race.
 #pragma once
 #include <stdint.h>
 
@@ -11,18 +11,21 @@
 
 namespace sim {
 
-// block+1: 26 bits | epoch: 14 | warp epoch: 10 | thread: 10 | several warps | several threads | blocks | atomic
+// block+1: 26 bits | epoch: 14 | warp epoch: 10 | thread: 10 | several warps | several threads | blocks |
+// atomic
 struct Id {
     uint64_t bits;
-    static constexpr uint64_t kAtomic = 1, kBlocks = 2, kThreads = 4, kWarps = 8;  // the last three of readers
-    static constexpr uint64_t kCompareAndSwap = 2;                                 // of a writer
-    // The last epochs that can be told apart. What is so late that it shares one of these counts as ordered: a race may go
-    // unseen there, but no correct kernel is accused.
+    static constexpr uint64_t kAtomic = 1, kBlocks = 2, kThreads = 4,
+                              kWarps = 8;           // the last three of readers
+    static constexpr uint64_t kCompareAndSwap = 2;  // of a writer
+    // The last epochs that can be told apart. What is so late that it shares one of these counts as ordered:
+    // a race may go unseen there, but no correct kernel is accused.
     static constexpr uint32_t kLastEpoch = 0x3fff, kLastWarpEpoch = 1023;
     static Id make(uint64_t block, uint32_t epoch, uint32_t warp_epoch, uint32_t thread) {
         if (epoch > kLastEpoch) epoch = kLastEpoch;
         if (warp_epoch > kLastWarpEpoch) warp_epoch = kLastWarpEpoch;
-        return {((block + 1) & 0x3ffffff) << 38 | uint64_t(epoch) << 24 | uint64_t(warp_epoch) << 14 | uint64_t(thread) << 4};
+        return {((block + 1) & 0x3ffffff) << 38 | uint64_t(epoch) << 24 | uint64_t(warp_epoch) << 14 |
+                uint64_t(thread) << 4};
     }
     uint64_t block() const { return (bits >> 38) - 1; }
     uint32_t epoch() const { return (bits >> 24) & 0x3fff; }

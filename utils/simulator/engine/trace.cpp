@@ -1,9 +1,10 @@
-// What a kernel does to memory: checked before it happens, recorded by lane, merged into warp-level requests and counted.
+// What a kernel does to memory: checked before it happens, recorded by lane, merged into warp-level requests
+// and counted.
 //
-// Each lane runs on its own until it waits, and leaves a trace of basic blocks and accesses. Merging walks the 32 traces as the
-// hardware would have executed them: of the lanes' next events, the one deepest in calls and lowest in the code goes first, and
-// all lanes whose next event is that same one go together. Lanes that took a branch together thus make one request, and lanes
-// that skipped a loop's body wait behind it.
+// Each lane runs on its own until it waits, and leaves a trace of basic blocks and accesses. Merging walks
+// the 32 traces as the hardware would have executed them: of the lanes' next events, the one deepest in calls
+// and lowest in the code goes first, and all lanes whose next event is that same one go together. Lanes that
+// took a branch together thus make one request, and lanes that skipped a loop's body wait behind it.
 #include <algorithm>
 #include <string.h>
 
@@ -13,11 +14,14 @@ namespace sim {
 
 static constexpr uint64_t kMemory = 0x80;  // bit of a trace word's kind: an access, not a basic block
 
-static inline uint64_t kind_of(Access access, unsigned size_log2) { return kMemory | uint64_t(size_log2) << 3 | access; }
+static inline uint64_t kind_of(Access access, unsigned size_log2) {
+    return kMemory | uint64_t(size_log2) << 3 | access;
+}
 
-// ------------------------------------------------------------------------------------------------------------- recording
+// ------------------------------------------------------------------------------------------------- recording
 
-// The slow path of cell/hot.cpp's sim_access: a region not touched lately, memory that is not counted, or an error.
+// The slow path of cell/hot.cpp's sim_access: a region not touched lately, memory that is not counted, or an
+// error.
 void Worker::record(uintptr_t address, unsigned size_log2, Access access, uint64_t pc) {
     const unsigned bytes = 1u << size_log2;
     const SimRecent* r = lookup(address, bytes, access, pc);
@@ -36,7 +40,8 @@ void Worker::record(uintptr_t address, unsigned size_log2, Access access, uint64
     if (t->word == t->word_end) full();
 }
 
-// A word's base has the library's address subtracted already, so that a return address needs one shift and one addition.
+// A word's base has the library's address subtracted already, so that a return address needs one shift and
+// one addition.
 static uint64_t base_of(int depth, uint16_t path, uint64_t module_base) {
     return (uint64_t(0xff - std::min(depth, 0xff)) << 56 | uint64_t(path) << 8) - (module_base << 24);
 }
@@ -57,9 +62,9 @@ void Worker::leave_function() {
     t->word_base = base_of(t->depth, t->path, context->module_base);
 }
 
-// Finds whose memory an address is and puts it first among the recent regions; null for memory that is not counted.
+// Finds whose memory an address is and puts it first among the recent regions; null for memory that is not
+// counted.
 const SimRecent* Worker::lookup(uintptr_t address, unsigned bytes, Access access, uint64_t pc) {
-    InEngine guard(&in_engine);
     if (current_thread()->stack->contains(reinterpret_cast<void*>(address))) return nullptr;
     Region* region = nullptr;
     for (size_t i = 0; i < shared_count_ && !region; ++i)
@@ -73,17 +78,20 @@ const SimRecent* Worker::lookup(uintptr_t address, unsigned bytes, Access access
     auto [it, fresh] = table_index_.try_emplace(region, static_cast<uint32_t>(table_.size()));
     if (fresh) table_.push_back(region);
     for (int i = 3; i > 0; --i) recent_[i] = recent_[i - 1];
-    recent_[0] = SimRecent{region->base, region->bytes, uint64_t(it->second) << 48, uint64_t(region->space) << 2};
+    recent_[0] =
+        SimRecent{region->base, region->bytes, uint64_t(it->second) << 48, uint64_t(region->space) << 2};
     return recent_;
 }
 
-// Says which memory an error is about; of shared variables also name, number of elements and index, as "tile:264:270".
+// Says which memory an error is about; of shared variables also name, number of elements and index, as
+// "tile:264:270".
 void Worker::name_region(Error* e, const Region* region, int64_t offset) {
     e->space = region->space, e->region = region->id, e->offset = offset;
     if (!region->site) return;
     const int64_t granule = static_cast<int64_t>(region->site->granule);
     const int64_t index = offset >= 0 ? offset / granule : -((-offset + granule - 1) / granule);
-    snprintf(e->text, sizeof e->text, "%s:%zu:%lld", region->site->name, region->site->bytes / region->site->granule, static_cast<long long>(index));
+    snprintf(e->text, sizeof e->text, "%s:%zu:%lld", region->site->name,
+             region->site->bytes / region->site->granule, static_cast<long long>(index));
 }
 
 void Worker::out_of_bounds(uintptr_t address, unsigned bytes, Access access, uint64_t pc) {
@@ -110,14 +118,23 @@ void Worker::out_of_bounds(uintptr_t address, unsigned bytes, Access access, uin
     raise(e);
 }
 
-// --------------------------------------------------------------------------------------------------------------- merging
+// --------------------------------------------------------------------------------------------------- merging
+
+// How many words, up to `most`, two traces have in common from here on.
+static size_t common(const uint64_t* a, const uint64_t* b, size_t most) {
+    size_t k = 0;
+    for (; k + 4 <= most; k += 4)
+        if ((a[k] ^ b[k]) | (a[k + 1] ^ b[k + 1]) | (a[k + 2] ^ b[k + 2]) | (a[k + 3] ^ b[k + 3])) break;
+    while (k < most && a[k] == b[k]) ++k;
+    return k;
+}
 
 bool Worker::drain(int warp) {
     const int first = warp * 32, n = std::min<int>(32, static_cast<int>(threads_.size()) - first);
     Thread* lanes = &threads_[first];
     // Cursors into the lanes' traces, side by side.
     const uint64_t *at[32], *end[32], *address[32];
-    uint64_t next[32];  // each lane's next word; all ones where it has none
+    uint64_t next[32];     // each lane's next word; all ones where it has none
     uint32_t runs_on = 0;  // lanes that will add to their traces once these are used up
     bool starved = false;
     for (int i = 0; i < 32; ++i) {
@@ -126,8 +143,10 @@ bool Worker::drain(int warp) {
         Thread& t = lanes[i];
         at[i] = t.trace->word, end[i] = t.word, address[i] = t.trace->address;
         if (t.state == kFull || t.state == kReady) runs_on |= 1u << i;
-        if (at[i] < end[i]) next[i] = *at[i];
-        else starved |= runs_on >> i & 1;
+        if (at[i] < end[i])
+            next[i] = *at[i];
+        else
+            starved |= runs_on >> i & 1;
     }
     uint64_t addresses[32];
     while (!starved) {
@@ -141,6 +160,23 @@ bool Worker::drain(int warp) {
             for (int i = 0; i < 32; ++i) mask |= uint32_t(next[i] == lowest) << i;
         }
         if (lowest == ~uint64_t(0)) break;
+        if (!different) {
+            // As long as they stay together all go at once; the last word of a trace is left to the general
+            // case below.
+            size_t together = static_cast<size_t>(end[0] - at[0]) - 1;
+            for (int i = 1; i < 32 && together; ++i)
+                together = common(at[0], at[i], std::min(together, static_cast<size_t>(end[i] - at[i]) - 1));
+            for (size_t k = 0; k < together; ++k) {
+                const uint64_t word = at[0][k];
+                if (!(word & kMemory)) continue;
+                for (int i = 0; i < 32; ++i) addresses[i] = *address[i]++;
+                process(warp, ~0u, word, addresses);
+            }
+            if (together) {
+                for (int i = 0; i < 32; ++i) at[i] += together, next[i] = *at[i];
+                continue;
+            }
+        }
         const bool memory = lowest & kMemory;
         if (memory)
             for (uint32_t m = mask; m; m &= m - 1) {
@@ -150,15 +186,18 @@ bool Worker::drain(int warp) {
         uint32_t empty = 0;
         for (uint32_t m = mask; m; m &= m - 1) {
             const int i = __builtin_ctz(m);
-            if (++at[i] < end[i]) next[i] = *at[i];
-            else next[i] = ~uint64_t(0), empty |= 1u << i;
+            if (++at[i] < end[i])
+                next[i] = *at[i];
+            else
+                next[i] = ~uint64_t(0), empty |= 1u << i;
         }
         starved = empty & runs_on;
         if (memory) process(warp, mask, lowest, addresses);
     }
     for (int i = 0; i < n; ++i) {
         Thread& t = lanes[i];
-        const size_t words = static_cast<size_t>(end[i] - at[i]), kept = static_cast<size_t>(t.address - address[i]);
+        const size_t words = static_cast<size_t>(end[i] - at[i]),
+                     kept = static_cast<size_t>(t.address - address[i]);
         if (words) memmove(t.trace->word, at[i], sizeof(uint64_t) * words);
         if (kept) memmove(t.trace->address, address[i], sizeof(uint64_t) * kept);
         t.reset_trace(words, kept);
@@ -166,24 +205,26 @@ bool Worker::drain(int warp) {
     return !starved;
 }
 
-// 32-byte sectors touched together. Tensors start at a sector, so offsets are as good as addresses.
-static unsigned count_sectors(uint32_t mask, const uint64_t* addresses) {
-    uint64_t keys[32];
-    int n = 0;
-    bool sorted = true;
-    for (uint32_t m = mask; m; m &= m - 1) {
-        uint64_t key = addresses[__builtin_ctz(m)] >> 5;
-        if (n && key == keys[n - 1]) continue;
-        sorted &= !n || key > keys[n - 1];
-        keys[n++] = key;
-    }
-    if (sorted) return static_cast<unsigned>(n);
-    std::sort(keys, keys + n);
-    return static_cast<unsigned>(std::unique(keys, keys + n) - keys);
+// How many different values there are among the first n; sorts them where they are not in order already.
+static unsigned count_different(uint64_t* values, int n) {
+    if (!std::is_sorted(values, values + n)) std::sort(values, values + n);
+    return static_cast<unsigned>(std::unique(values, values + n) - values);
 }
 
-// Passes through shared memory's 32 banks of 4 bytes: lanes of one pass may share a word but not a bank. Accesses of 8 and 16
-// bytes are served by half and quarter warps.
+// 32-byte sectors touched together. Tensors start at a sector, so offsets are as good as addresses. Ideal: the
+// sectors that hold as many bytes as the lanes asked for, each byte counted once.
+static unsigned count_sectors(uint32_t mask, const uint64_t* addresses, unsigned bytes, unsigned* ideal) {
+    uint64_t places[32];
+    int n = 0;
+    for (uint32_t m = mask; m; m &= m - 1) places[n++] = addresses[__builtin_ctz(m)];
+    const int different = static_cast<int>(count_different(places, n));
+    *ideal = (static_cast<unsigned>(different) * bytes + 31) / 32;
+    for (int i = 0; i < different; ++i) places[i] >>= 5;  // still in order
+    return static_cast<unsigned>(std::unique(places, places + different) - places);
+}
+
+// Passes through shared memory's 32 banks of 4 bytes: lanes of one pass may share a word but not a bank.
+// Accesses of 8 and 16 bytes are served by half and quarter warps.
 static unsigned count_wavefronts(uint32_t mask, const uint64_t* addresses, unsigned bytes, unsigned* ideal) {
     const unsigned group = bytes == 16 ? 8 : bytes == 8 ? 16 : 32;
     unsigned total = 0;
@@ -203,7 +244,8 @@ static unsigned count_wavefronts(uint32_t mask, const uint64_t* addresses, unsig
                 bool known = false;
                 for (int k = 0; k < count[bank] && k < 8; ++k) known |= words[bank][k] == word;
                 if (known) continue;
-                if (count[bank] < 8) words[bank][count[bank]] = word;
+                if (count[bank] < 8)
+                    words[bank][count[bank]] = word;
                 else {
                     // More than eight words of one bank: rare enough to search the lanes again.
                     for (unsigned l = from; l < from + __builtin_ctz(part); ++l)
@@ -218,6 +260,19 @@ static unsigned count_wavefronts(uint32_t mask, const uint64_t* addresses, unsig
     return total;
 }
 
+static constexpr unsigned kPcBits = 28;  // a cell's library is far below 256 MB
+static constexpr uint32_t kPcMask = (1u << kPcBits) - 1;
+
+// The usual case of reading an input: several blocks have read this whole word already, and nobody has
+// written to it.
+static inline bool nothing_new(const Region* region, size_t offset) {
+    if (region->granule_shift != 2 || region->written || !region->cells) return false;
+    const Cell& cell = region->cells[offset >> 2];
+    return (cell.reader.load(std::memory_order_relaxed) & Id::kBlocks) &&
+           cell.reader_pc.load(std::memory_order_relaxed) >> kPcBits == 0xf &&
+           !cell.writer.load(std::memory_order_seq_cst);
+}
+
 void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* addresses) {
     const Access access = static_cast<Access>(word & 3);
     const Space space = static_cast<Space>(word >> 2 & 1);
@@ -229,14 +284,15 @@ void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* add
     Counts* c = counts_of(pc, what, bytes);
     unsigned sectors = 0, wavefronts = 0, ideal = 0;
     if (space == kGlobal) {
-        sectors = count_sectors(mask, addresses);
+        sectors = count_sectors(mask, addresses, bytes, &ideal);
     } else {
         wavefronts = count_wavefronts(mask, addresses, bytes, &ideal);
     }
     c->requests += 1;
     c->sectors += sectors;
     c->wavefronts += wavefronts;
-    c->conflicts += wavefronts - ideal;
+    if (space == kShared) c->conflicts += wavefronts - ideal;
+    c->ideal += ideal;
     c->bytes += uint64_t(bytes) * __builtin_popcount(mask);
 
     // Lanes that read the same address leave the same mark as any two of them.
@@ -250,7 +306,9 @@ void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* add
     for (uint32_t m = checked_lanes; m; m &= m - 1) {
         const int i = __builtin_ctz(m);
         Region* region = table_[addresses[i] >> 48];
-        check_cells(&lanes[i], region, addresses[i] & 0xffffffffffff, bytes, access, pc);
+        const size_t offset = addresses[i] & 0xffffffffffff;
+        if (access == kLoad && bytes == 4 && nothing_new(region, offset)) continue;
+        check_cells(&lanes[i], region, offset, bytes, access, pc);
     }
     if (tracing_warp_ && context->requests.size() < 100000) {
         Request r{};
@@ -258,7 +316,8 @@ void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* add
         for (int i = 0; i < 32; ++i) {
             r.lanes[i].region = INT32_MIN;
             if (!(mask >> i & 1)) continue;
-            r.lanes[i] = {addresses[i] & 0xffffffffffff, table_[addresses[i] >> 48]->id, static_cast<int32_t>(bytes)};
+            r.lanes[i] = {addresses[i] & 0xffffffffffff, table_[addresses[i] >> 48]->id,
+                          static_cast<int32_t>(bytes)};
         }
         context->requests.push_back(r);
     }
@@ -279,27 +338,31 @@ Counts* Worker::counts_of(uint64_t pc, uint32_t what, uint32_t bytes) {
 
 void Worker::merge_into(Launch* launch) {
     for (const Site& s : sites_) {
-        auto it = std::find_if(launch->sites.begin(), launch->sites.end(),
-                               [&](const Site& o) { return o.pc == s.pc && o.what == s.what && o.bytes == s.bytes; });
-        if (it == launch->sites.end()) launch->sites.push_back(s);
-        else it->counts.add(s.counts);
+        auto it = std::find_if(launch->sites.begin(), launch->sites.end(), [&](const Site& o) {
+            return o.pc == s.pc && o.what == s.what && o.bytes == s.bytes;
+        });
+        if (it == launch->sites.end())
+            launch->sites.push_back(s);
+        else
+            it->counts.add(s.counts);
     }
     sites_.clear();
     launch->static_shared = std::max(launch->static_shared, static_max_);
 }
 
-// ----------------------------------------------------------------------------------------- races and uninitialised memory
+// ---------------------------------------------------------------------------- races and uninitialised memory
 
-static constexpr unsigned kPcBits = 28;  // a cell's library is far below 256 MB
-static constexpr uint32_t kPcMask = (1u << kPcBits) - 1;
-
-void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned bytes, Access access, uint32_t pc) {
+void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned bytes, Access access,
+                         uint32_t pc) {
     if (!region->cells) return;
     const size_t from = offset >> region->granule_shift, to = (offset + bytes - 1) >> region->granule_shift;
     const Id me = Id::make(region->space == kShared ? 0 : block_linear, epoch_, t->warp_epoch, t->linear);
-    // Another block's access is over when that block has released it by a fence and this one has done an atomic operation since.
+    const bool alone = region->space == kShared || context->workers == 1;
+    // Another block's access is over when that block has released it by a fence and this one has done an
+    // atomic operation since.
     auto released_by = [&](Id other) {
-        return acquired && released && (other.block() != me.block() || other.has(Id::kBlocks)) && released[other.block()].load();
+        return acquired && released && (other.block() != me.block() || other.has(Id::kBlocks)) &&
+               released[other.block()].load();
     };
     // Which bytes of the granule: neighbours may write the halves of one word without touching each other's.
     const unsigned granule = 1u << region->granule_shift;
@@ -308,8 +371,9 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
         Cell& cell = region->cells[g];
         if (access != kStore) {
             // Reading, alone or as a part of an atomic operation.
-            if (region->space == kShared ? !cell.writer.load(std::memory_order_relaxed)
-                                         : region->written && !region->written[g].load(std::memory_order_relaxed)) {
+            if (region->space == kShared
+                    ? !cell.writer.load(std::memory_order_relaxed)
+                    : region->written && !region->written[g].load(std::memory_order_relaxed)) {
                 if (pending_.size() < 64) pending_.push_back({region, g, pc, bytes, t});
             }
         }
@@ -318,28 +382,41 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
             const uint64_t old = cell.reader.load(std::memory_order_relaxed);
             const uint32_t old_part = cell.reader_pc.load(std::memory_order_relaxed) >> kPcBits;
             const uint64_t joined = old_part & part ? join_reader(old, me) : me.bits;
-            const uint32_t read = joined != me.bits ? old_part & part : old == me.bits ? old_part | part : part;
+            const uint32_t read = joined != me.bits ? old_part & part
+                                  : old == me.bits  ? old_part | part
+                                                    : part;
             if (joined != old || read != old_part) {
-                cell.reader.store(joined, std::memory_order_seq_cst);
+                // Two host threads at one cell must not both miss the other; where there is one, a plain
+                // store is cheaper.
+                cell.reader.store(joined, alone ? std::memory_order_relaxed : std::memory_order_seq_cst);
                 cell.reader_pc.store((pc & kPcMask) | read << kPcBits, std::memory_order_relaxed);
             }
             const Id writer{cell.writer.load(std::memory_order_seq_cst)};
             const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed);
-            if (writer && unordered(writer, me) && (written >> kPcBits & part) && !writer.has(Id::kCompareAndSwap) && !released_by(writer))
-                raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer, written & kPcMask, true));
+            if (writer && unordered(writer, me) && (written >> kPcBits & part) &&
+                !writer.has(Id::kCompareAndSwap) && !released_by(writer))
+                raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer,
+                                 written & kPcMask, true));
             continue;
         }
-        const uint64_t mine = me.bits | (access >= kAtomic ? Id::kAtomic : 0) | (access == kCompareAndSwap ? Id::kCompareAndSwap : 0);
-        const Id writer{cell.writer.exchange(mine, std::memory_order_seq_cst)};
-        const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed), read = cell.reader_pc.load(std::memory_order_relaxed);
-        if (writer && unordered(writer, me) && (written >> kPcBits & part) && !(access >= kAtomic && writer.has(Id::kAtomic)) &&
-            !released_by(writer))
-            raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer, written & kPcMask, true));
+        const uint64_t mine = me.bits | (access >= kAtomic ? Id::kAtomic : 0) |
+                              (access == kCompareAndSwap ? Id::kCompareAndSwap : 0);
+        const Id writer{alone ? cell.writer.load(std::memory_order_relaxed)
+                              : cell.writer.exchange(mine, std::memory_order_seq_cst)};
+        if (alone) cell.writer.store(mine, std::memory_order_relaxed);
+        const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed),
+                       read = cell.reader_pc.load(std::memory_order_relaxed);
+        if (writer && unordered(writer, me) && (written >> kPcBits & part) &&
+            !(access >= kAtomic && writer.has(Id::kAtomic)) && !released_by(writer))
+            raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer,
+                             written & kPcMask, true));
         const Id reader{cell.reader.load(std::memory_order_seq_cst)};
-        if (reader && access != kCompareAndSwap && readers_unordered(reader, me) && (read >> kPcBits & part) && !released_by(reader)) {
+        if (reader && access != kCompareAndSwap && readers_unordered(reader, me) &&
+            (read >> kPcBits & part) && !released_by(reader)) {
             // The recorded reader may be this very thread, beside others whose names are not kept.
             const bool known = reader.block() != me.block() || reader.thread() != me.thread();
-            raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, reader, read & kPcMask, known));
+            raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, reader, read & kPcMask,
+                             known));
         }
         const uint32_t mine_too = writer.bits == mine ? written >> kPcBits : 0;
         cell.writer_pc.store((pc & kPcMask) | (part | mine_too) << kPcBits, std::memory_order_relaxed);
@@ -347,8 +424,8 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
     }
 }
 
-Error Worker::race_error(const Thread* t, const Region* region, size_t offset, unsigned bytes, Access access, uint32_t pc, Id other, uint32_t other_pc,
-                         bool other_known) const {
+Error Worker::race_error(const Thread* t, const Region* region, size_t offset, unsigned bytes, Access access,
+                         uint32_t pc, Id other, uint32_t other_pc, bool other_known) const {
     Error e = error_here(kRace, kPlain, context->module_base + pc);
     memcpy(e.thread, &t->index, sizeof e.thread);
     e.access = access, e.bytes = static_cast<int>(bytes);
@@ -365,8 +442,8 @@ Error Worker::race_error(const Thread* t, const Region* region, size_t offset, u
     return e;
 }
 
-// A value was read that nobody had written. It is told at the next barrier, because a write by another thread before that
-// barrier makes it a race, which is the better explanation.
+// A value was read that nobody had written. It is told at the next barrier, because a write by another thread
+// before that barrier makes it a race, which is the better explanation.
 void Worker::report_pending() {
     if (pending_.empty()) return;
     const Pending& p = pending_.front();
@@ -379,7 +456,7 @@ void Worker::report_pending() {
 
 }  // namespace sim
 
-// ----------------------------------------------------------------- the rest of what instrumented cells call (see cell/hot.cpp)
+// ----------------------------------------------- the rest of what instrumented cells call (see cell/hot.cpp)
 
 using sim::current_worker;
 
@@ -424,20 +501,32 @@ void* __tsan_memset(void* d, int v, size_t n) {
 }
 
 // Host code of a launcher may use std::atomic; kernels use atomicAdd and friends.
-#define ATOMICS(bits, T)                                                                                                             \
-    T __tsan_atomic##bits##_load(const volatile T* p, int) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }                           \
-    void __tsan_atomic##bits##_store(volatile T* p, T v, int) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }                           \
-    T __tsan_atomic##bits##_exchange(volatile T* p, T v, int) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }                 \
-    T __tsan_atomic##bits##_fetch_add(volatile T* p, T v, int) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }                 \
-    T __tsan_atomic##bits##_fetch_sub(volatile T* p, T v, int) { return __atomic_fetch_sub(p, v, __ATOMIC_SEQ_CST); }                 \
-    T __tsan_atomic##bits##_fetch_and(volatile T* p, T v, int) { return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST); }                 \
-    T __tsan_atomic##bits##_fetch_or(volatile T* p, T v, int) { return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); }                   \
-    T __tsan_atomic##bits##_fetch_xor(volatile T* p, T v, int) { return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST); }                 \
-    int __tsan_atomic##bits##_compare_exchange_strong(volatile T* p, T* e, T v, int, int) {                                           \
-        return __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                                       \
-    }                                                                                                                                 \
-    int __tsan_atomic##bits##_compare_exchange_weak(volatile T* p, T* e, T v, int, int) {                                             \
-        return __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                                       \
+#define ATOMICS(bits, T)                                                                                    \
+    T __tsan_atomic##bits##_load(const volatile T* p, int) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); } \
+    void __tsan_atomic##bits##_store(volatile T* p, T v, int) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); } \
+    T __tsan_atomic##bits##_exchange(volatile T* p, T v, int) {                                             \
+        return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);                                                 \
+    }                                                                                                       \
+    T __tsan_atomic##bits##_fetch_add(volatile T* p, T v, int) {                                            \
+        return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);                                                  \
+    }                                                                                                       \
+    T __tsan_atomic##bits##_fetch_sub(volatile T* p, T v, int) {                                            \
+        return __atomic_fetch_sub(p, v, __ATOMIC_SEQ_CST);                                                  \
+    }                                                                                                       \
+    T __tsan_atomic##bits##_fetch_and(volatile T* p, T v, int) {                                            \
+        return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);                                                  \
+    }                                                                                                       \
+    T __tsan_atomic##bits##_fetch_or(volatile T* p, T v, int) {                                             \
+        return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);                                                   \
+    }                                                                                                       \
+    T __tsan_atomic##bits##_fetch_xor(volatile T* p, T v, int) {                                            \
+        return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);                                                  \
+    }                                                                                                       \
+    int __tsan_atomic##bits##_compare_exchange_strong(volatile T* p, T* e, T v, int, int) {                 \
+        return __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);             \
+    }                                                                                                       \
+    int __tsan_atomic##bits##_compare_exchange_weak(volatile T* p, T* e, T v, int, int) {                   \
+        return __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);             \
     }
 ATOMICS(8, uint8_t)
 ATOMICS(16, uint16_t)
@@ -455,14 +544,17 @@ static void before_atomic(const void* p, int bytes, sim::Access access, uint64_t
         return;
     }
     w->acquired = true;
-    w->record(reinterpret_cast<uintptr_t>(p), static_cast<unsigned>(__builtin_ctz(static_cast<unsigned>(bytes))), access, pc);
+    w->record(reinterpret_cast<uintptr_t>(p),
+              static_cast<unsigned>(__builtin_ctz(static_cast<unsigned>(bytes))), access, pc);
 }
 void sim_atomic(const void* p, int bytes) { before_atomic(p, bytes, sim::kAtomic, HERE); }
 void sim_compare_and_swap(const void* p, int bytes) { before_atomic(p, bytes, sim::kCompareAndSwap, HERE); }
 void sim_read(const void* p, int bytes) {
-    if (sim_running && current_worker->context->checked) sim_access_range(p, static_cast<size_t>(bytes), sim::kLoad, HERE);
+    if (sim_running && current_worker->context->checked)
+        sim_access_range(p, static_cast<size_t>(bytes), sim::kLoad, HERE);
 }
 void sim_write(void* p, int bytes) {
-    if (sim_running && current_worker->context->checked) sim_access_range(p, static_cast<size_t>(bytes), sim::kStore, HERE);
+    if (sim_running && current_worker->context->checked)
+        sim_access_range(p, static_cast<size_t>(bytes), sim::kStore, HERE);
 }
 }

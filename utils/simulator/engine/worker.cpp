@@ -14,15 +14,17 @@ namespace sim {
 
 __thread Worker* current_worker __attribute__((tls_model("initial-exec"))) = nullptr;
 
-static constexpr size_t kArena = 1 << 20;      // more than any GPU's shared memory: gaps between variables included
+static constexpr size_t kArena =
+    1 << 20;  // more than any GPU's shared memory: gaps between variables included
 static constexpr size_t kStaticLimit = 49152;  // 48 KB of static shared memory is CUDA's limit
 static constexpr size_t kGap = 256;            // unowned bytes around every shared variable
 static constexpr size_t kOutputLimit = 1 << 20;
 
 Worker::Worker() : traces_(new Trace[32]), site_slots_(4096, -1) {
-    arena_ = static_cast<char*>(mmap(nullptr, kArena, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-    arena_cells_ = static_cast<Cell*>(
-        mmap(nullptr, kArena * sizeof(Cell), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    arena_ = static_cast<char*>(
+        mmap(nullptr, kArena, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    arena_cells_ = static_cast<Cell*>(mmap(nullptr, kArena * sizeof(Cell), PROT_READ | PROT_WRITE,
+                                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
 }
 
 Worker::~Worker() {
@@ -30,9 +32,10 @@ Worker::~Worker() {
     munmap(static_cast<void*>(arena_cells_), kArena * sizeof(Cell));
 }
 
-void Worker::run(Context* c, Launch* launch, const SimLaunch* config, int launch_index, void (*body)(void*), void* closure,
-                 std::atomic<uint64_t>* next_block, std::atomic<uint8_t>* released_blocks) {
-    context = c, launch_ = launch, config_ = config, launch_index_ = launch_index, body_ = body, closure_ = closure;
+void Worker::run(Context* c, Launch* launch, const SimLaunch* config, int launch_index, void (*body)(void*),
+                 void* closure, std::atomic<uint64_t>* next_block, std::atomic<uint8_t>* released_blocks) {
+    context = c, launch_ = launch, config_ = config, launch_index_ = launch_index, body_ = body,
+    closure_ = closure;
     released = released_blocks;
     current_worker = this;
     sites_.clear();
@@ -40,7 +43,8 @@ void Worker::run(Context* c, Launch* launch, const SimLaunch* config, int launch
     static_max_ = 0;
     const uint64_t blocks = uint64_t(config->grid.x) * config->grid.y * config->grid.z;
     threads_.resize(size_t(config->block.x) * config->block.y * config->block.z);
-    // A fault inside a fiber, and every error, comes back here; the fibers' stacks are taken back by the next run.
+    // A fault inside a fiber, and every error, comes back here; the fibers' stacks are taken back by the next
+    // run.
     if (sigsetjmp(escape, 1) == 0) {
         for (;;) {
             uint64_t n = next_block->fetch_add(1);
@@ -49,9 +53,17 @@ void Worker::run(Context* c, Launch* launch, const SimLaunch* config, int launch
             uint64_t linear = n;
             if (context->order == 1) linear = blocks - 1 - n;
             if (context->order == 2) {
-                // A walk with a step coprime to the number of blocks visits each once, in an order the seed decides.
+                // A walk with a step coprime to the number of blocks visits each once, in an order the seed
+                // decides.
                 uint64_t step = (context->seed * 2654435761u % blocks) | 1;
-                auto gcd = [](uint64_t a, uint64_t b) { while (b) { uint64_t t = a % b; a = b; b = t; } return a; };
+                auto gcd = [](uint64_t a, uint64_t b) {
+                    while (b) {
+                        uint64_t t = a % b;
+                        a = b;
+                        b = t;
+                    }
+                    return a;
+                };
                 while (gcd(step, blocks) != 1) step += 2;
                 linear = uint64_t((__uint128_t(n) * step + context->seed) % blocks);
             }
@@ -61,7 +73,6 @@ void Worker::run(Context* c, Launch* launch, const SimLaunch* config, int launch
         for (Thread& t : threads_)
             if (t.stack) stacks_.give(t.stack), t.stack = nullptr;
         sim_running = nullptr;
-        in_engine = false;
         context->fail(fault_error);
     }
     if (!output_.empty()) {
@@ -77,7 +88,8 @@ void Worker::run_block(uint64_t linear) {
     block_linear = linear;
     sim_indices.grid_dim = grid;
     sim_indices.block_dim = block;
-    sim_indices.block = {unsigned(linear % grid.x), unsigned(linear / grid.x % grid.y), unsigned(linear / grid.x / grid.y)};
+    sim_indices.block = {unsigned(linear % grid.x), unsigned(linear / grid.x % grid.y),
+                         unsigned(linear / grid.x / grid.y)};
     acquired = false;
     epoch_ = 0;
     arena_used_ = kGap, static_used_ = 0, shared_count_ = 0, dynamic_ = nullptr;
@@ -116,9 +128,25 @@ void Worker::run_block(uint64_t linear) {
     static_max_ = std::max(static_max_, static_used_);
 }
 
-inline __attribute__((always_inline)) void Worker::yield() { switch_to(&current_thread()->context, scheduler); }
+inline __attribute__((always_inline)) void Worker::yield() {
+    switch_to(&current_thread()->context, scheduler);
+}
 
-inline __attribute__((always_inline)) void Worker::resume(Thread* t) {
+inline __attribute__((always_inline))  // Where a warp was when the call was stopped. (If another worker's
+                                       // error came first, that one is told, not this.)
+                                       Error Worker::stopped_at(int warp) const {
+    Error e = error_here(kTimeout, kPlain);
+    for (size_t i = static_cast<size_t>(warp) * 32; i < threads_.size(); ++i) {
+        const Thread& t = threads_[i];
+        if (t.state == kDone) continue;
+        memcpy(e.thread, &t.index, sizeof e.thread);
+        if (t.word != t.trace->word) e.pc = context->module_base + static_cast<uint32_t>(t.word[-1] >> 24);
+        break;
+    }
+    return e;
+}
+
+void Worker::resume(Thread* t) {
     if (!t->stack) {
         t->stack = stacks_.take();
         t->context = prepare(t->stack, &Worker::thread_main, this);
@@ -145,7 +173,8 @@ void Worker::run_warp(int warp) {
         bool ran = false;
         for (int k = first; k < last; ++k) {
             int i = context->order == 1 ? last - 1 - (k - first) : k;
-            if (context->order == 2) i = first + (k - first + int(context->seed + block_linear)) % (last - first);
+            if (context->order == 2)
+                i = first + (k - first + int(context->seed + block_linear)) % (last - first);
             Thread& t = threads_[i];
             while (t.state == kReady || (t.state == kFull && t.word < t.word_end)) {
                 t.state = kReady;
@@ -154,9 +183,9 @@ void Worker::run_warp(int warp) {
                 if (!checked && t.state == kFull) break;  // a polite spin: let the others run
             }
         }
-        // Another worker's error came first; this one only stops.
-        if (context->cancelled.load(std::memory_order_relaxed) || context->failed.load(std::memory_order_relaxed))
-            fail_scheduler(error_here(kTimeout, kPlain));
+        if (context->cancelled.load(std::memory_order_relaxed) ||
+            context->failed.load(std::memory_order_relaxed))
+            fail_scheduler(stopped_at(warp));
         if (checked) {
             bool full = false;
             drain(warp);
@@ -196,7 +225,8 @@ void Worker::full() {
 
 Error Worker::error_here(Kind kind, Detail detail, uint64_t pc, int line) const {
     Error e{};
-    e.kind = kind, e.detail = detail, e.launch = launch_index_, e.space = 2, e.region = INT32_MIN, e.pc = pc, e.line = line;
+    e.kind = kind, e.detail = detail, e.launch = launch_index_, e.space = 2, e.region = INT32_MIN, e.pc = pc,
+    e.line = line;
     memcpy(e.block, &sim_indices.block, sizeof e.block);
     const Thread* t = current_thread() ? current_thread() : &threads_[0];
     memcpy(e.thread, &t->index, sizeof e.thread);
@@ -211,7 +241,6 @@ void Worker::raise(Error e) {
 void Worker::fail_scheduler(Error e) { raise(e); }
 
 void Worker::print(const char* text, size_t n) {
-    InEngine guard(&in_engine);
     size_t room = output_.size() < kOutputLimit ? kOutputLimit - output_.size() : 0;
     output_.append(text, std::min(n, room));
     if (n > room) {
@@ -220,7 +249,7 @@ void Worker::print(const char* text, size_t n) {
     }
 }
 
-// ---------------------------------------------------------------------------------------------------------------- barriers
+// -------------------------------------------------------------------------------------------------- barriers
 
 inline __attribute__((always_inline)) int Worker::barrier(int op, int predicate, int line) {
     Thread* t = current_thread();
@@ -231,10 +260,13 @@ inline __attribute__((always_inline)) int Worker::barrier(int op, int predicate,
     yield();
     if (op == SIM_BARRIER_PLAIN) return 0;
     const int all = static_cast<int>(threads_.size());
-    return op == SIM_BARRIER_COUNT ? barrier_count_ : op == SIM_BARRIER_AND ? barrier_count_ == all : barrier_count_ > 0;
+    return op == SIM_BARRIER_COUNT ? barrier_count_
+           : op == SIM_BARRIER_AND ? barrier_count_ == all
+                                   : barrier_count_ > 0;
 }
 
-// Every thread of the block waits or is done: let them pass if they all wait at the same barrier, else say who is missing.
+// Every thread of the block waits or is done: let them pass if they all wait at the same barrier, else say
+// who is missing.
 void Worker::release_barrier() {
     if (arrived_ != static_cast<int>(threads_.size()) || other_barrier_) explain_stall();
     report_pending();
@@ -262,31 +294,39 @@ void Worker::explain_stall() {
         e.has_other = 1;
         memcpy(e.other_block, &sim_indices.block, sizeof e.other_block);
         memcpy(e.other_thread, &other->index, sizeof e.other_thread);
-        if (other->state != kDone) e.other_line = other->line;
-        else e.other_pc = other->last_pc;
+        if (other->state != kDone)
+            e.other_line = other->line;
+        else
+            e.other_pc = other->last_pc;
     }
     fail_scheduler(e);
 }
 
-// --------------------------------------------------------------------------------------------------- warp-level operations
+// ------------------------------------------------------------------------------------- warp-level operations
 
-inline __attribute__((always_inline)) uint64_t Worker::warp_operation(int op, uint32_t mask, int line, uint64_t value, int source_lane) {
+inline __attribute__((always_inline)) uint64_t Worker::warp_operation(int op, uint32_t mask, int line,
+                                                                      uint64_t value, int source_lane) {
     Thread* t = current_thread();
-    t->state = kAtWarp, t->line = line, t->warp_op = op, t->mask = mask, t->value = value, t->source_lane = source_lane;
+    t->state = kAtWarp, t->line = line, t->warp_op = op, t->mask = mask, t->value = value,
+    t->source_lane = source_lane;
     yield();
     return t->value;
 }
 
-// Completes every warp-level operation all of whose lanes have arrived; lanes that have exited are not waited for.
+// Completes every warp-level operation all of whose lanes have arrived; lanes that have exited are not waited
+// for.
 void Worker::resolve_warp(int warp) {
     const int first = warp * 32, n = std::min<int>(32, static_cast<int>(threads_.size()) - first);
     Thread* lanes = &threads_[first];
     for (int i = 0; i < n; ++i) {
         if (lanes[i].state != kAtWarp) continue;
-        if (lanes[i].warp_op == SIM_WARP_ACTIVE) {  // all lanes have come as far as they can: who stands here goes together
+        if (lanes[i].warp_op ==
+            SIM_WARP_ACTIVE) {  // all lanes have come as far as they can: who stands here goes together
             uint32_t together = 0;
             for (int j = 0; j < n; ++j)
-                if (lanes[j].state == kAtWarp && lanes[j].warp_op == SIM_WARP_ACTIVE && lanes[j].line == lanes[i].line) together |= 1u << j;
+                if (lanes[j].state == kAtWarp && lanes[j].warp_op == SIM_WARP_ACTIVE &&
+                    lanes[j].line == lanes[i].line)
+                    together |= 1u << j;
             for (int j = 0; j < n; ++j)
                 if (together >> j & 1) lanes[j].value = together, lanes[j].state = kReady;
             continue;
@@ -295,12 +335,14 @@ void Worker::resolve_warp(int warp) {
         bool complete = true;
         for (int j = 0; j < n; ++j) {
             if (!(lanes[i].mask >> j & 1) || lanes[j].state == kDone) continue;
-            complete &= lanes[j].state == kAtWarp && lanes[j].mask == lanes[i].mask && lanes[j].warp_op == lanes[i].warp_op;
+            complete &= lanes[j].state == kAtWarp && lanes[j].mask == lanes[i].mask &&
+                        lanes[j].warp_op == lanes[i].warp_op;
             group |= 1u << j;
         }
         if (!complete || !(group >> i & 1)) continue;
         uint64_t before[32], ballot = 0, total = 0;
-        uint32_t warp_epoch = 0;  // later than anything that one of the lanes has done, whatever their histories
+        uint32_t warp_epoch =
+            0;  // later than anything that one of the lanes has done, whatever their histories
         bool started = false;
         for (int j = 0; j < n; ++j) {
             before[j] = lanes[j].value;
@@ -310,14 +352,30 @@ void Worker::resolve_warp(int warp) {
             if (v) ballot |= uint64_t(1) << j;
             auto s = [](uint64_t x) { return static_cast<int32_t>(x); };
             switch (lanes[i].warp_op) {
-                case SIM_WARP_ADD: total += v; break;
-                case SIM_WARP_MIN: total = started ? std::min(total, v) : v; break;
-                case SIM_WARP_MAX: total = started ? std::max(total, v) : v; break;
-                case SIM_WARP_MIN_SIGNED: total = started && s(total) < s(v) ? total : v; break;
-                case SIM_WARP_MAX_SIGNED: total = started && s(total) > s(v) ? total : v; break;
-                case SIM_WARP_AND: total = started ? total & v : v; break;
-                case SIM_WARP_OR: total |= v; break;
-                case SIM_WARP_XOR: total ^= v; break;
+                case SIM_WARP_ADD:
+                    total += v;
+                    break;
+                case SIM_WARP_MIN:
+                    total = started ? std::min(total, v) : v;
+                    break;
+                case SIM_WARP_MAX:
+                    total = started ? std::max(total, v) : v;
+                    break;
+                case SIM_WARP_MIN_SIGNED:
+                    total = started && s(total) < s(v) ? total : v;
+                    break;
+                case SIM_WARP_MAX_SIGNED:
+                    total = started && s(total) > s(v) ? total : v;
+                    break;
+                case SIM_WARP_AND:
+                    total = started ? total & v : v;
+                    break;
+                case SIM_WARP_OR:
+                    total |= v;
+                    break;
+                case SIM_WARP_XOR:
+                    total ^= v;
+                    break;
             }
             started = true;
         }
@@ -342,7 +400,7 @@ void Worker::resolve_warp(int warp) {
     }
 }
 
-// ------------------------------------------------------------------------------------------------------------ shared memory
+// --------------------------------------------------------------------------------------------- shared memory
 
 Region* Worker::new_shared(const SimSharedSite* site, size_t bytes, size_t alignment, size_t granule) {
     if (shared_count_ == shared_pool_.size()) shared_pool_.emplace_back(new Region);
@@ -358,25 +416,27 @@ Region* Worker::new_shared(const SimSharedSite* site, size_t bytes, size_t align
     region->cells = arena_cells_ + cells_used_;
     cells_used_ += (bytes >> region->granule_shift) + 1;
     arena_used_ += bytes;
-    if (context->checked) memset(reinterpret_cast<void*>(region->base), 0xff, bytes);  // NaN: garbage that shows
+    if (context->checked)
+        memset(reinterpret_cast<void*>(region->base), 0xff, bytes);  // NaN: garbage that shows
     return region;
 }
 
 void* Worker::shared_variable(const SimSharedSite* site) {
-    InEngine guard(&in_engine);
     for (size_t i = 0; i < shared_count_; ++i)
         if (shared_pool_[i]->site == site) return reinterpret_cast<void*>(shared_pool_[i]->base);
     static_used_ += site->bytes;
     if (static_used_ > kStaticLimit) {
         Error e = error_here(kLaunch, kBadConfiguration, 0, site->line);
-        snprintf(e.text, sizeof e.text, "%zu bytes of static __shared__ memory, more than the 49,152 (48 KB) that a block may declare", static_used_);
+        snprintf(
+            e.text, sizeof e.text,
+            "%zu bytes of static __shared__ memory, more than the 49,152 (48 KB) that a block may declare",
+            static_used_);
         raise(e);
     }
     return reinterpret_cast<void*>(new_shared(site, site->bytes, site->alignment, site->granule)->base);
 }
 
 void* Worker::dynamic_shared(const char* name, int line, size_t granule) {
-    InEngine guard(&in_engine);
     if (!dynamic_) {
         dynamic_site_ = SimSharedSite{name, line, config_->dynamic_shared, 256, granule};
         dynamic_ = new_shared(nullptr, config_->dynamic_shared, 256, granule);
@@ -386,3 +446,13 @@ void* Worker::dynamic_shared(const char* name, int line, size_t granule) {
 }
 
 }  // namespace sim
+
+extern "C" {
+int sim_barrier(int op, int predicate, int line) {
+    return sim::on_device("__syncthreads() outside a kernel", line)->barrier(op, predicate, line);
+}
+uint64_t sim_warp(int op, uint32_t mask, int line, uint64_t value, int source) {
+    return sim::on_device("a warp-level function outside a kernel", line)
+        ->warp_operation(op, mask, line, value, source);
+}
+}

@@ -1,4 +1,5 @@
-// One host thread that runs CUDA blocks, one after the other: fibers, barriers, warp-level operations, traces.
+// One host thread that runs CUDA blocks, one after the other: fibers, barriers, warp-level operations,
+// traces.
 #pragma once
 #include <memory>
 #include <setjmp.h>
@@ -13,11 +14,13 @@ namespace sim {
 
 enum State : uint8_t { kReady, kFull, kAtBarrier, kAtWarp, kDone };
 
-// An event of a lane between two points of synchronisation. `word` orders and identifies it: deepest call first, then lowest
-// address of code, then the call path and what it does, so that equal words are one instruction executed together.
-// Small enough that the traces of a warp's 32 lanes stay in the processor's nearest caches.
+// An event of a lane between two points of synchronisation. `word` orders and identifies it: deepest call
+// first, then lowest address of code, then the call path and what it does, so that equal words are one
+// instruction executed together. Small enough that the traces of a warp's 32 lanes stay in the processor's
+// nearest caches.
 struct Trace {
     static constexpr int kCapacity = 128;
+    const uint64_t sentinel = ~uint64_t(0);  // read as the word before the first: an access
     uint64_t word[kCapacity];
     uint64_t address[kCapacity];  // of the accesses among the words, in order: region index << 48 | offset
 };
@@ -39,7 +42,8 @@ struct alignas(64) Thread : SimLane {
     // trace
     Trace* trace;
     void reset_trace(size_t words, size_t addresses) {
-        word = trace->word + words, word_end = trace->word + Trace::kCapacity, address = trace->address + addresses;
+        word = trace->word + words, word_end = trace->word + Trace::kCapacity,
+        address = trace->address + addresses;
     }
     int depth;
     uint16_t path, paths[64];  // hash of the calls that led here, and those of the callers
@@ -54,20 +58,13 @@ struct Pending {  // a read of memory nobody has written; an error unless it tur
     Thread* thread;
 };
 
-// While one lives, a forced stop waits: the engine's own structures must not be left half changed.
-struct InEngine {
-    explicit InEngine(volatile bool* flag) : flag(flag) { *flag = true; }
-    ~InEngine() { *flag = false; }
-    volatile bool* flag;
-};
-
 class Worker {
   public:
     Worker();
     ~Worker();
     // Runs blocks until the grid is done or the call failed.
-    void run(Context* context, Launch* launch, const SimLaunch* config, int launch_index, void (*body)(void*), void* closure,
-             std::atomic<uint64_t>* next_block, std::atomic<uint8_t>* released);
+    void run(Context* context, Launch* launch, const SimLaunch* config, int launch_index, void (*body)(void*),
+             void* closure, std::atomic<uint64_t>* next_block, std::atomic<uint8_t>* released);
     void merge_into(Launch* launch);
 
     // Called on fibers.
@@ -88,7 +85,6 @@ class Worker {
     void full();  // the running lane's trace is full: let the others catch up
     Context* context = nullptr;
     bool acquired = false;      // this block has performed an atomic operation
-    volatile bool in_engine = false;
     sigjmp_buf escape;          // where a fault or a forced stop leaves a fiber
     void* scheduler = nullptr;  // the scheduler's context while a fiber runs
     uint64_t block_linear = 0;
@@ -103,6 +99,7 @@ class Worker {
     void resolve_warp(int warp);
     [[noreturn]] void fail_scheduler(Error e);
     void explain_stall();
+    Error stopped_at(int warp) const;
     static void thread_main(void* worker);
     // traces
     bool drain(int warp);  // false: some lane must run on first
@@ -114,8 +111,8 @@ class Worker {
     static void name_region(Error* e, const Region* region, int64_t offset);
     Region* new_shared(const SimSharedSite* site, size_t bytes, size_t alignment, size_t granule);
     Counts* counts_of(uint64_t pc, uint32_t what, uint32_t bytes);
-    Error race_error(const Thread* t, const Region* region, size_t offset, unsigned bytes, Access access, uint32_t pc, Id other, uint32_t other_pc,
-                     bool other_known) const;
+    Error race_error(const Thread* t, const Region* region, size_t offset, unsigned bytes, Access access,
+                     uint32_t pc, Id other, uint32_t other_pc, bool other_known) const;
 
     Launch* launch_ = nullptr;
     const SimLaunch* config_ = nullptr;
@@ -158,5 +155,12 @@ class Worker {
 // Read at every access of a kernel, hence the fastest kind of thread-local variable.
 extern __thread Worker* current_worker __attribute__((tls_model("initial-exec")));
 inline Thread* current_thread() { return static_cast<Thread*>(sim_running); }  // null outside kernels
+
+// The worker for a device function; `what` is refused where host code calls it, which CUDA would not compile.
+inline Worker* on_device(const char* what, int line) {
+    Worker* w = current_worker;
+    if (!w || !current_thread()) sim_unsupported(what, line);
+    return w;
+}
 
 }  // namespace sim

@@ -1,10 +1,12 @@
-// CUDA C++ for a CPU compiler: the keywords, built-in variables, types and functions that kernels and launchers use.
+// CUDA C++ for a CPU compiler: the keywords, built-in variables, types and functions that kernels and
+// launchers use.
 // `__shared__` declarations and `<<<...>>>` are rewritten before compilation (utils/simulator/rewrite.py).
 #pragma once
-// The C library's math.h: the C++ one reads all of <cmath>, a third of a second that sources without mathematics need not pay.
-// Sources that name a function of it get the C++ header from the façade.
+// The C library's math.h: the C++ one reads all of <cmath>, a third of a second that sources without
+// mathematics need not pay. Sources that name a function of it get the C++ header from the façade.
 #define _GLIBCXX_INCLUDE_NEXT_C_HEADERS
 #include <math.h>
+#include <stdlib.h>
 #undef _GLIBCXX_INCLUDE_NEXT_C_HEADERS
 #include <stdint.h>
 #include <cstdio>  // once and first: it takes the macro printf of device.h away
@@ -32,10 +34,6 @@
 #ifndef __restrict__
 #define __restrict__ __restrict
 #endif
-
-// A launch copies its arguments before it converts them, and a copy of g++'s NULL is a plain number.
-#undef NULL
-#define NULL nullptr
 
 #include "sim/types.h"
 #include "sim/launch.h"

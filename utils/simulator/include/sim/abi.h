@@ -1,4 +1,5 @@
-// What a compiled cell and the engine agree on: plain C functions, so that the engine is built once and a cell in a second.
+// What a compiled cell and the engine agree on: plain C functions, so that the engine is built once and a
+// cell in a second.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -15,8 +16,9 @@ struct uint3 {
 
 extern "C" {
 
-// The built-in variables of the CUDA thread that runs on this host thread. In checked builds they are read through functions
-// (whose results the compiler may reuse), because a plain read of them would be reported as a memory access of the kernel.
+// The built-in variables of the CUDA thread that runs on this host thread. In checked builds they are read
+// through functions (whose results the compiler may reuse), because a plain read of them would be reported as
+// a memory access of the kernel.
 struct SimIndices {
     uint3 thread, block, block_dim, grid_dim;
 };
@@ -29,8 +31,9 @@ uint3 sim_grid_dim() __attribute__((const));
 extern __thread SimIndices sim_indices __attribute__((tls_model("initial-exec")));
 #endif
 
-// What checked builds write for every basic block and every access: the trace of the running CUDA thread (null outside kernels).
-// The functions that write it are linked into the cell itself (cell/hot.cpp), where calling them is cheapest.
+// What checked builds write for every basic block and every access: the trace of the running CUDA thread
+// (null outside kernels). The functions that write it are linked into the cell itself (cell/hot.cpp), where
+// calling them is cheapest.
 struct SimRecent {
     uintptr_t base;
     size_t bytes;
@@ -64,7 +67,8 @@ void sim_launch(const SimLaunch* launch, void (*body)(void*), void* closure);
 struct SimSharedSite {
     const char* name;
     int line;
-    size_t bytes, alignment, granule;  // granule: bytes of one element, the grain at which races are told apart
+    size_t bytes, alignment,
+        granule;  // granule: bytes of one element, the grain at which races are told apart
 };
 void* sim_shared(const SimSharedSite* site);
 void* sim_dynamic_shared(const char* name, int line, size_t granule);
@@ -73,9 +77,21 @@ void sim_set_dynamic_limit(const void* function, size_t bytes);
 // Barriers and warp-level operations; `line` is the source line of the call.
 enum SimBarrierOp { SIM_BARRIER_PLAIN, SIM_BARRIER_COUNT, SIM_BARRIER_AND, SIM_BARRIER_OR };
 int sim_barrier(int op, int predicate, int line);
-enum SimWarpOp { SIM_WARP_SYNC, SIM_WARP_SHUFFLE, SIM_WARP_BALLOT, SIM_WARP_ADD, SIM_WARP_MIN, SIM_WARP_MAX, SIM_WARP_AND,
-                 SIM_WARP_OR, SIM_WARP_XOR, SIM_WARP_MIN_SIGNED, SIM_WARP_MAX_SIGNED, SIM_WARP_MATCH,
-                 SIM_WARP_ACTIVE };
+enum SimWarpOp {
+    SIM_WARP_SYNC,
+    SIM_WARP_SHUFFLE,
+    SIM_WARP_BALLOT,
+    SIM_WARP_ADD,
+    SIM_WARP_MIN,
+    SIM_WARP_MAX,
+    SIM_WARP_AND,
+    SIM_WARP_OR,
+    SIM_WARP_XOR,
+    SIM_WARP_MIN_SIGNED,
+    SIM_WARP_MAX_SIGNED,
+    SIM_WARP_MATCH,
+    SIM_WARP_ACTIVE
+};
 uint64_t sim_warp(int op, uint32_t mask, int line, uint64_t value, int source_lane);
 uint32_t sim_lane();
 void sim_fence();

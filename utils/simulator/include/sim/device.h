@@ -30,10 +30,12 @@ static constexpr int warpSize = 32;
 #define __match_any_sync(mask, v) ((unsigned)sim_warp(SIM_WARP_MATCH, mask, __LINE__, sim::bits(v), 0))
 #define __activemask() ((unsigned)sim_warp(SIM_WARP_ACTIVE, 0, __LINE__, 0, 0))
 #define __reduce_add_sync(mask, v) ((decltype(v))sim_warp(SIM_WARP_ADD, mask, __LINE__, (unsigned)(v), 0))
-#define __reduce_min_sync(mask, v) \
-    ((decltype(v))sim_warp(sim::is_signed(v) ? SIM_WARP_MIN_SIGNED : SIM_WARP_MIN, mask, __LINE__, (unsigned)(v), 0))
-#define __reduce_max_sync(mask, v) \
-    ((decltype(v))sim_warp(sim::is_signed(v) ? SIM_WARP_MAX_SIGNED : SIM_WARP_MAX, mask, __LINE__, (unsigned)(v), 0))
+#define __reduce_min_sync(mask, v)                                                                 \
+    ((decltype(v))sim_warp(sim::is_signed(v) ? SIM_WARP_MIN_SIGNED : SIM_WARP_MIN, mask, __LINE__, \
+                           (unsigned)(v), 0))
+#define __reduce_max_sync(mask, v)                                                                 \
+    ((decltype(v))sim_warp(sim::is_signed(v) ? SIM_WARP_MAX_SIGNED : SIM_WARP_MAX, mask, __LINE__, \
+                           (unsigned)(v), 0))
 #define __reduce_and_sync(mask, v) ((unsigned)sim_warp(SIM_WARP_AND, mask, __LINE__, (unsigned)(v), 0))
 #define __reduce_or_sync(mask, v) ((unsigned)sim_warp(SIM_WARP_OR, mask, __LINE__, (unsigned)(v), 0))
 #define __reduce_xor_sync(mask, v) ((unsigned)sim_warp(SIM_WARP_XOR, mask, __LINE__, (unsigned)(v), 0))
@@ -61,30 +63,51 @@ constexpr bool is_signed(int) { return true; }
 constexpr bool is_signed(unsigned) { return false; }
 
 // Values travel between lanes as 64 bits, whatever their type.
-template <class T> SIM_RAW uint64_t bits(T value) {
+template <class T>
+SIM_RAW uint64_t bits(T value) {
     static_assert(sizeof(T) <= 8, "a shuffle moves at most 8 bytes");
     uint64_t u = 0;
     __builtin_memcpy(&u, &value, sizeof value);
     return u;
 }
-template <class T> SIM_RAW T from_bits(uint64_t u) {
+template <class T>
+SIM_RAW T from_bits(uint64_t u) {
     T value;
     __builtin_memcpy(&value, &u, sizeof value);
     return value;
 }
 
-// The lane that a shuffle reads, from this lane, the argument and the width of the segment; its own where there is none.
-struct ShuffleIndex { static int source(int lane, int n, int width) { return (lane & ~(width - 1)) + (n & (width - 1)); } };
-struct ShuffleUp { static int source(int lane, int n, int width) { return lane - n < (lane & ~(width - 1)) ? lane : lane - n; } };
-struct ShuffleDown { static int source(int lane, int n, int width) { return lane + n > (lane | (width - 1)) ? lane : lane + n; } };
-struct ShuffleXor { static int source(int lane, int n, int width) { return (lane ^ n) > (lane | (width - 1)) ? lane : lane ^ n; } };
-template <class How, class T> T shuffle(int line, unsigned mask, T value, int n, int width = 32) {
-    return from_bits<T>(sim_warp(SIM_WARP_SHUFFLE, mask, line, bits(value), How::source(static_cast<int>(sim_lane()), n, width)));
+// The lane that a shuffle reads, from this lane, the argument and the width of the segment; its own where
+// there is none.
+struct ShuffleIndex {
+    static int source(int lane, int n, int width) { return (lane & ~(width - 1)) + (n & (width - 1)); }
+};
+struct ShuffleUp {
+    static int source(int lane, int n, int width) {
+        return lane - n < (lane & ~(width - 1)) ? lane : lane - n;
+    }
+};
+struct ShuffleDown {
+    static int source(int lane, int n, int width) {
+        return lane + n > (lane | (width - 1)) ? lane : lane + n;
+    }
+};
+struct ShuffleXor {
+    static int source(int lane, int n, int width) {
+        return (lane ^ n) > (lane | (width - 1)) ? lane : lane ^ n;
+    }
+};
+template <class How, class T>
+T shuffle(int line, unsigned mask, T value, int n, int width = 32) {
+    return from_bits<T>(sim_warp(SIM_WARP_SHUFFLE, mask, line, bits(value),
+                                 How::source(static_cast<int>(sim_lane()), n, width)));
 }
 
 // Atomic read-modify-write by compare-and-swap; the engine has checked and counted the access before.
-template <class T, class F> SIM_RAW __attribute__((always_inline)) inline T update(T* address, F f) {
-    using Word = std::conditional_t<sizeof(T) == 8, uint64_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint16_t>>;
+template <class T, class F>
+SIM_RAW __attribute__((always_inline)) inline T update(T* address, F f) {
+    using Word =
+        std::conditional_t<sizeof(T) == 8, uint64_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint16_t>>;
     Word* word = reinterpret_cast<Word*>(address);
     Word old = __atomic_load_n(word, __ATOMIC_RELAXED);
     for (;;) {
@@ -93,16 +116,18 @@ template <class T, class F> SIM_RAW __attribute__((always_inline)) inline T upda
         after = f(before);
         Word wanted;
         __builtin_memcpy(&wanted, &after, sizeof(T));
-        if (__atomic_compare_exchange_n(word, &old, wanted, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return before;
+        if (__atomic_compare_exchange_n(word, &old, wanted, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            return before;
     }
 }
 
 }  // namespace sim
 
-#define SIM_ATOMIC(name, expression)                                                         \
-    template <class T> __forceinline__ SIM_RAW T name(T* address, typename std::common_type<T>::type value) { \
-        sim_atomic(address, sizeof(T));                                                      \
-        return sim::update(address, [=](T old) SIM_RAW -> T { return expression; });         \
+#define SIM_ATOMIC(name, expression)                                                       \
+    template <class T>                                                                     \
+    __forceinline__ SIM_RAW T name(T* address, typename std::common_type<T>::type value) { \
+        sim_atomic(address, sizeof(T));                                                    \
+        return sim::update(address, [=](T old) SIM_RAW -> T { return expression; });       \
     }
 SIM_ATOMIC(atomicAdd, static_cast<T>(old + value))
 SIM_ATOMIC(atomicSub, static_cast<T>(old - value))
@@ -116,17 +141,33 @@ SIM_ATOMIC(atomicInc, old >= value ? T(0) : old + 1)
 SIM_ATOMIC(atomicDec, (old == 0 || old > value) ? value : old - 1)
 #undef SIM_ATOMIC
 template <class T>
-__forceinline__ SIM_RAW T atomicCAS(T* address, typename std::common_type<T>::type compare, typename std::common_type<T>::type value) {
+__forceinline__ SIM_RAW T atomicCAS(T* address, typename std::common_type<T>::type compare,
+                                    typename std::common_type<T>::type value) {
     sim_compare_and_swap(address, sizeof(T));
     return sim::update(address, [=](T old) SIM_RAW { return old == compare ? value : old; });
 }
 #define atomicAdd_block atomicAdd
 
-template <class T> __forceinline__ T __ldg(const T* p) { return *p; }
-template <class T> __forceinline__ T __ldcg(const T* p) { return *p; }
-template <class T> __forceinline__ T __ldcs(const T* p) { return *p; }
-template <class T> __forceinline__ void __stcs(T* p, T v) { *p = v; }
-template <class T> __forceinline__ void __stcg(T* p, T v) { *p = v; }
+template <class T>
+__forceinline__ T __ldg(const T* p) {
+    return *p;
+}
+template <class T>
+__forceinline__ T __ldcg(const T* p) {
+    return *p;
+}
+template <class T>
+__forceinline__ T __ldcs(const T* p) {
+    return *p;
+}
+template <class T>
+__forceinline__ void __stcs(T* p, T v) {
+    *p = v;
+}
+template <class T>
+__forceinline__ void __stcg(T* p, T v) {
+    *p = v;
+}
 inline size_t __cvta_generic_to_shared(const void* p) { return reinterpret_cast<size_t>(p); }
 
 // Asynchronous copies are done at once: legal, since nobody may look before the wait.

@@ -11,11 +11,13 @@ struct Configuration {
     dim3 grid, block;
     size_t shared;
     template <class G, class B>
-    Configuration(G grid, B block, size_t shared = 0, cudaStream_t = nullptr) : grid(to_dim3(grid)), block(to_dim3(block)), shared(shared) {}
+    Configuration(G grid, B block, size_t shared = 0, cudaStream_t = nullptr)
+        : grid(to_dim3(grid)), block(to_dim3(block)), shared(shared) {}
 
   private:
     // A negative or huge count must not silently become another number: CUDA refuses it at launch.
-    template <class T> static dim3 to_dim3(T v) {
+    template <class T>
+    static dim3 to_dim3(T v) {
         if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T>) {
             return dim3(v < T(0) || double(v) > 4294967295.0 ? 4294967295u : static_cast<unsigned int>(v));
         } else {
@@ -24,31 +26,36 @@ struct Configuration {
     }
 };
 
-template <class Kernel> struct Launcher {
+template <class Kernel>
+struct Launcher {
     SimLaunch launch;
     Kernel kernel;
-    // Arguments are evaluated and copied once, as by a real launch; every CUDA thread then calls the kernel with them.
-    template <class... Arguments> void operator()(Arguments... arguments) {
+    // Arguments are evaluated and copied once, as by a real launch; every CUDA thread then calls the kernel
+    // with them.
+    template <class... Arguments>
+    void operator()(Arguments... arguments) {
         auto body = [this, arguments...]() mutable SIM_RAW { kernel(arguments...); };
         using Body = decltype(body);
         sim_launch(&launch, [](void* p) SIM_RAW { (*static_cast<Body*>(p))(); }, &body);
     }
 };
 
-template <class Kernel> Launcher<Kernel> launcher(const char* name, int line, Configuration c, Kernel kernel) {
+template <class Kernel>
+Launcher<Kernel> launcher(const char* name, int line, Configuration c, Kernel kernel) {
     return Launcher<Kernel>{SimLaunch{name, line, c.grid, c.block, c.shared}, kernel};
 }
 
 }  // namespace sim
 
 #define SIM_UNWRAP(...) __VA_ARGS__
-#define SIM_LAUNCH(line, configuration, ...)                                                  \
-    sim::launcher(#__VA_ARGS__, line, sim::Configuration(SIM_UNWRAP configuration),           \
+#define SIM_LAUNCH(line, configuration, ...)                                        \
+    sim::launcher(#__VA_ARGS__, line, sim::Configuration(SIM_UNWRAP configuration), \
                   [&](auto... sim_arguments) SIM_RAW { __VA_ARGS__(sim_arguments...); })
 
-// `__shared__ float tile[8][33];` arrives as `typedef float sim_type_tile[8][33]; SIM_SHARED(tile, line)`: the compiler works out
-// the type, and the variable is a reference to the block's own storage.
-#define SIM_SHARED(name, line)                                                                \
-    static const SimSharedSite sim_site_##name = {#name, line, sizeof(sim_type_##name), alignof(sim_type_##name), \
-                                                  sizeof(std::remove_all_extents_t<sim_type_##name>)};            \
+// `__shared__ float tile[8][33];` arrives as `typedef float sim_type_tile[8][33]; SIM_SHARED(tile, line)`:
+// the compiler works out the type, and the variable is a reference to the block's own storage.
+#define SIM_SHARED(name, line)                                                                         \
+    static const SimSharedSite sim_site_##name = {#name, line, sizeof(sim_type_##name),                \
+                                                  alignof(sim_type_##name),                            \
+                                                  sizeof(std::remove_all_extents_t<sim_type_##name>)}; \
     sim_type_##name& name = *static_cast<sim_type_##name*>(sim_shared(&sim_site_##name));

@@ -1,5 +1,5 @@
-// dim3 and the vector types. Vectors of 8 and 16 bytes are copied as one machine vector, so that a `float4` load stays one
-// access of 16 bytes, as it is on the GPU, and is not split into four by the optimiser.
+// dim3 and the vector types. Vectors of 8 and 16 bytes are copied as one machine vector, so that a `float4`
+// load stays one access of 16 bytes, as it is on the GPU, and is not split into four by the optimiser.
 #pragma once
 
 struct dim3 {
@@ -12,32 +12,41 @@ struct dim3 {
 namespace sim {
 typedef int64_t Bits8 __attribute__((may_alias));
 typedef long long Bits16 __attribute__((vector_size(16), may_alias));
-template <int bytes> struct BitsOf;
-template <> struct BitsOf<8> { using type = Bits8; };
-template <> struct BitsOf<16> { using type = Bits16; };
+template <int bytes>
+struct BitsOf;
+template <>
+struct BitsOf<8> {
+    using type = Bits8;
+};
+template <>
+struct BitsOf<16> {
+    using type = Bits16;
+};
 }  // namespace sim
 
-#define SIM_VECTOR_COPY(V, bytes)                                                            \
-    V() = default;                                                                           \
-    __forceinline__ V(const V& o) { copy(o); }                                               \
-    __forceinline__ V& operator=(const V& o) { copy(o); return *this; }                      \
-    __forceinline__ void copy(const V& o) {                                                  \
-        using Bits = typename sim::BitsOf<bytes>::type;                                      \
-        *reinterpret_cast<Bits*>(this) = *reinterpret_cast<const Bits*>(&o);                 \
+#define SIM_VECTOR_COPY(V, bytes)                                            \
+    V() = default;                                                           \
+    __forceinline__ V(const V& o) { copy(o); }                               \
+    __forceinline__ V& operator=(const V& o) {                               \
+        copy(o);                                                             \
+        return *this;                                                        \
+    }                                                                        \
+    __forceinline__ void copy(const V& o) {                                  \
+        using Bits = typename sim::BitsOf<bytes>::type;                      \
+        *reinterpret_cast<Bits*>(this) = *reinterpret_cast<const Bits*>(&o); \
     }
 
 #define SIM_VECTORS(T, N, size)                                                              \
     struct N##1 { T x; };                                                                    \
     struct alignas(2 * size) N##2 {                                                          \
         T x, y;                                                                              \
-        SIM_SELECT_COPY_##size(N##2, 2)                                                      \
-        __forceinline__ N##2(T x, T y = 0) : x(x), y(y) {}                                 \
+        SIM_SELECT_COPY_##size(N##2, 2) __forceinline__ N##2(T x, T y = 0) : x(x), y(y) {}   \
     };                                                                                       \
     struct N##3 { T x, y, z; };                                                              \
     struct alignas(4 * size > 16 ? 16 : 4 * size) N##4 {                                     \
         T x, y, z, w;                                                                        \
-        SIM_SELECT_COPY_##size(N##4, 4)                                                      \
-        __forceinline__ N##4(T x, T y = 0, T z = 0, T w = 0) : x(x), y(y), z(z), w(w) {} \
+        SIM_SELECT_COPY_##size(N##4, 4) __forceinline__ N##4(T x, T y = 0, T z = 0, T w = 0) \
+            : x(x), y(y), z(z), w(w) {}                                                      \
     };                                                                                       \
     inline N##1 make_##N##1(T x) { return {x}; }                                             \
     inline N##2 make_##N##2(T x, T y) { return N##2(x, y); }                                 \
@@ -66,7 +75,9 @@ SIM_VECTORS(long long, longlong, 8)
 SIM_VECTORS(unsigned long long, ulonglong, 8)
 SIM_VECTORS(double, double, 8)
 // uint3 is in abi.h, which must stay plain C++.
-struct uint1 { unsigned int x; };
+struct uint1 {
+    unsigned int x;
+};
 struct alignas(8) uint2 {
     unsigned int x, y;
     SIM_VECTOR_COPY(uint2, 8)
@@ -75,9 +86,12 @@ struct alignas(8) uint2 {
 struct alignas(16) uint4 {
     unsigned int x, y, z, w;
     SIM_VECTOR_COPY(uint4, 16)
-    __forceinline__ uint4(unsigned int x, unsigned int y = 0, unsigned int z = 0, unsigned int w = 0) : x(x), y(y), z(z), w(w) {}
+    __forceinline__ uint4(unsigned int x, unsigned int y = 0, unsigned int z = 0, unsigned int w = 0)
+        : x(x), y(y), z(z), w(w) {}
 };
 inline uint1 make_uint1(unsigned int x) { return {x}; }
 inline uint2 make_uint2(unsigned int x, unsigned int y) { return uint2(x, y); }
 inline uint3 make_uint3(unsigned int x, unsigned int y, unsigned int z) { return {x, y, z}; }
-inline uint4 make_uint4(unsigned int x, unsigned int y, unsigned int z, unsigned int w) { return uint4(x, y, z, w); }
+inline uint4 make_uint4(unsigned int x, unsigned int y, unsigned int z, unsigned int w) {
+    return uint4(x, y, z, w);
+}
