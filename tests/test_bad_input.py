@@ -98,10 +98,6 @@ void launch_in_kernel(torch::Tensor x) { nests<<<1, 1>>>(); }
 
 __global__ void throws() { throw std::runtime_error("my own words"); }
 void throw_in_kernel(torch::Tensor x) { throws<<<1, 2>>>(); }
-
-__device__ int no_return(int n) { if (n > 100) return 1; }
-__global__ void falls_through(int* y) { y[0] = no_return(y[1]); }
-void fall_through(torch::Tensor x) { falls_through<<<1, 1>>>((int*)x.data_ptr<float>()); }
 """
 
 

@@ -139,7 +139,8 @@ def test_trace_says_what_each_lane_touches(module):
 def test_trace_of_another_block_and_warp(module):
     (load, store) = trace(module.coalesced, torch.arange(16384.0), block=(1, 0, 0), warp=1)
     assert load.lanes[0] == Access("x", 4 * 96, 4) and load.launch == 0
-    assert trace(module.coalesced, torch.arange(16384.0), block=(5, 0, 0)) == []
+    with pytest.raises(ValueError, match=r"there is no warp 0 of block \(5, 0, 0\)"):
+        trace(module.coalesced, torch.arange(16384.0), block=(5, 0, 0))
     row = trace(module.by_padded_column, torch.arange(16384.0), warp=2)
     load = next(request for request in row if request.kind == "shared_load")
     assert load.lanes[3].offset == 4 * (3 * 33 + 2) and load.wavefronts == 1

@@ -211,8 +211,8 @@ static unsigned count_different(uint64_t* values, int n) {
     return static_cast<unsigned>(std::unique(values, values + n) - values);
 }
 
-// 32-byte sectors touched together. Tensors start at a sector, so offsets are as good as addresses. Ideal: the
-// sectors that hold as many bytes as the lanes asked for, each byte counted once.
+// 32-byte sectors touched together. Tensors start at a sector, so offsets are as good as addresses. Ideal:
+// the sectors that hold as many bytes as the lanes asked for, each byte counted once.
 static unsigned count_sectors(uint32_t mask, const uint64_t* addresses, unsigned bytes, unsigned* ideal) {
     uint64_t places[32];
     int n = 0;

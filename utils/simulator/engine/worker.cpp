@@ -134,7 +134,7 @@ inline __attribute__((always_inline)) void Worker::yield() {
 
 inline __attribute__((always_inline))  // Where a warp was when the call was stopped. (If another worker's
                                        // error came first, that one is told, not this.)
-                                       Error Worker::stopped_at(int warp) const {
+Error Worker::stopped_at(int warp) const {
     Error e = error_here(kTimeout, kPlain);
     for (size_t i = static_cast<size_t>(warp) * 32; i < threads_.size(); ++i) {
         const Thread& t = threads_[i];
