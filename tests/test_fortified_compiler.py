@@ -1,4 +1,4 @@
-"""Ubuntu's g++ defines _FORTIFY_SOURCE by itself; leaving a fiber after an error must not look like an attack to it."""
+"""Ubuntu's g++ defines _FORTIFY_SOURCE; leaving a fiber after an error must not look like an attack to it."""
 
 import os
 import subprocess

@@ -121,7 +121,7 @@ def library_path() -> Path:
         "-fno-gnu-unique",
         "-w",
         "-fno-semantic-interposition",
-        # Ubuntu's g++ fortifies by default; its longjmp takes leaving a fiber's stack for an attack and aborts.
+        # Ubuntu's g++ fortifies by default: its longjmp takes leaving a fiber for an attack and aborts.
         "-U_FORTIFY_SOURCE",
     ]
 

@@ -132,8 +132,8 @@ inline __attribute__((always_inline)) void Worker::yield() {
     switch_to(&current_thread()->context, scheduler);
 }
 
-inline __attribute__((always_inline))  // Where a warp was when the call was stopped. (If another worker's
-                                       // error came first, that one is told, not this.)
+// Where a warp was when the call was stopped. (If another worker's error came first, that one is told, not
+// this.)
 Error Worker::stopped_at(int warp) const {
     Error e = error_here(kTimeout, kPlain);
     for (size_t i = static_cast<size_t>(warp) * 32; i < threads_.size(); ++i) {
@@ -146,7 +146,7 @@ Error Worker::stopped_at(int warp) const {
     return e;
 }
 
-void Worker::resume(Thread* t) {
+inline __attribute__((always_inline)) void Worker::resume(Thread* t) {
     if (!t->stack) {
         t->stack = stacks_.take();
         t->context = prepare(t->stack, &Worker::thread_main, this);
