@@ -13,7 +13,7 @@ from IPython.display import Image
 
 from kernels import LADDERS, WORKLOADS
 from utils.plots import ladder_chart
-from utils.recordings import RESULTS, Timings, file_name, recorded
+from utils.recordings import Timings, file_name, recorded
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- ladder:begin -->", "<!-- ladder:end -->"
@@ -69,7 +69,8 @@ def _chart(run: Timings, operator: str) -> Image:
 
 
 def _picture(run: Timings, operator: str) -> Path:
-    return RESULTS / Path(file_name(run.machine["gpu"])).with_suffix(f".{operator}.png").name
+    folder = README.parent / "kernels" / "results"
+    return folder / Path(file_name(run.machine["gpu"])).with_suffix(f".{operator}.png").name
 
 
 def _line(kernel: str, idea: str, row: dict) -> str:
@@ -115,7 +116,9 @@ def main(argv: list[str] | None = None) -> int:
     for run in recorded():
         for operator in LADDERS:
             if any(row["workload"] == HEADLINE[operator] for row in run.rows):
-                _picture(run, operator).write_bytes(_chart(run, operator).data)
+                picture = _picture(run, operator)
+                picture.parent.mkdir(parents=True, exist_ok=True)
+                picture.write_bytes(_chart(run, operator).data)
     if after != before:
         README.write_text(after, encoding="utf-8")
         print("README.md: tables written")
