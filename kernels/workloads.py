@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+def output_size(size: int, taps: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
+    """How many windows fit: the output's height or width, as PyTorch computes it."""
+    return (size + 2 * padding - dilation * (taps - 1) - 1) // stride + 1
+
+
 @dataclass(frozen=True)
 class Workload:
     """One convolution layer: N images of C x H x W, K filters of C/groups x R x S, output K x P x Q.
@@ -27,7 +32,7 @@ class Workload:
     operator: str = "conv2d"
 
     def _outputs(self, size: int, taps: int, padding: int) -> int:
-        return (size + 2 * padding - self.dilation * (taps - 1) - 1) // self.stride + 1
+        return output_size(size, taps, self.stride, padding, self.dilation)
 
     @property
     def P(self) -> int:

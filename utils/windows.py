@@ -6,12 +6,8 @@ from IPython.display import Image
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from kernels.workloads import output_size
 from utils.plots import INK, KERNEL, PAPER, SOFT, UNTOUCHED, _image
-
-
-def output_size(size: int, taps: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
-    """How many windows fit: the output's height or width, as PyTorch computes it."""
-    return (size + 2 * padding - dilation * (taps - 1) - 1) // stride + 1
 
 
 def window_map(
