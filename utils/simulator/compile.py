@@ -9,6 +9,7 @@ from utils.compiling import build as cached_build
 from utils.compiling import compiler_version, find_cxx, folder_state, run_compiler
 from utils.facade import Source
 from utils.simulator import engine
+from utils.simulator.backedges import thin_out
 from utils.simulator.rewrite import rewrite
 
 _COMMON = [
@@ -35,7 +36,8 @@ _CHECKED = [
 ]
 _GCC_CHECKED = ["-fno-reorder-blocks-and-partition", "-fno-thread-jumps", "-fno-crossjumping"]
 _QUICK = ["-O2", "-fno-math-errno", "-fno-trapping-math"]
-_REWRITING = Path(__file__).with_name("rewrite.py").read_bytes()  # a part of what the result depends on
+# What the result depends on beside the source and the headers.
+_REWRITING = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("rewrite.py", "backedges.py"))
 # What would end the process ends the kernel instead.
 _WRAPPED = ["exit", "_exit", "quick_exit", "abort", "__assert_fail"]
 
@@ -82,26 +84,28 @@ def build(
     ]
 
     def make(path: Path) -> None:
-        text = path.with_suffix(".cpp")
+        text, assembly = path.with_suffix(".cpp"), path.with_suffix(".s")
         text.write_text(rewrite(source.text))
-        compiling = [
-            cxx,
-            "-c",
-            *flags,
-            f"-I{facade.INCLUDE}",
-            f"-I{engine.INCLUDE}",
-            str(text),
-            "-o",
-            f"{path}.o",
-        ]
+        includes = [f"-I{facade.INCLUDE}", f"-I{engine.INCLUDE}"]
+        log = run_compiler(
+            [cxx, "-S", *flags, *includes, str(text), "-o", str(assembly)], source=source, what=source.name
+        )
+        if checked:
+            assembly.write_text(thin_out(assembly.read_text()))
         # Linked apart, without the sanitizer's flag, which would bring the sanitizer's own library along.
-        linking = [cxx, "-shared", f"{path}.o", "-o", str(path), *(f"-Wl,--wrap={name}" for name in _WRAPPED)]
+        linking = [
+            cxx,
+            "-shared",
+            str(assembly),
+            "-o",
+            str(path),
+            *(f"-Wl,--wrap={name}" for name in _WRAPPED),
+        ]
         if checked:
             linking.append(str(engine.hot_object()))
         linking += ["-Wl,-z,defs", str(library), f"-Wl,-rpath,{library.parent}"]
-        for command in (compiling, linking):
-            log = run_compiler(command, source=source, what=source.name)
-            if verbose:
-                print(" ".join(command), log, sep="\n")
+        log += run_compiler(linking, source=source, what=source.name)
+        if verbose:
+            print(log)
 
     return cached_build(key, ".so", make, directory)

@@ -22,6 +22,7 @@ KINDS = (
     "timeout",
     "launch",
     "unsupported",
+    "reads-matter",  # not an error: the call is run again with its reads recorded
 )
 DETAILS = (
     "plain",
@@ -152,7 +153,7 @@ def engine() -> ctypes.CDLL:
     library = ctypes.CDLL(str(library_path()))
     p, size, i, u = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_uint
     for name, result, arguments in (
-        ("sim_create", p, [i, i, i, ctypes.c_uint64]),
+        ("sim_create", p, [i, i, i, i, ctypes.c_uint64]),
         ("sim_destroy", None, [p]),
         ("sim_trace", None, [p, u, u, u, u]),
         ("sim_set_module", i, [p, p]),

@@ -47,6 +47,10 @@ def run(
         return simulation.call(signature, values, timeout)
 
 
+class _ReadsMatter(Exception):
+    """The call must be run again with its reads recorded."""
+
+
 class Simulation:
     """One call in the simulator and what it left behind: launches, requests, error."""
 
@@ -66,6 +70,7 @@ class Simulation:
         self.library, self.source, self.checked = library, source, checked
         self.order, self.seed, self.watch = order, seed, watch
         self.workers = workers or _workers(source)
+        self.reads = False  # whether the engine records who reads what
         self.regions: dict[int, tuple[str, torch.Tensor]] = {}  # what the engine calls a region: name, tensor
         self.engine = sim.engine()
         self.context = None
@@ -81,7 +86,9 @@ class Simulation:
         self._close()
 
     def _open(self):
-        self.context = self.engine.sim_create(self.checked, self.workers, ORDERS.index(self.order), self.seed)
+        self.context = self.engine.sim_create(
+            self.checked, self.reads, self.workers, ORDERS.index(self.order), self.seed
+        )
         if self.watch is not None:
             block, warp = self.watch
             self.engine.sim_trace(self.context, *block, warp)
@@ -99,17 +106,26 @@ class Simulation:
 
     def call(self, signature: Signature, values: list, timeout: float | None = None):
         """Run the launcher; afterwards the engine's context holds launches and requests until __exit__."""
-        try:
-            return self._attempt(signature, values, timeout)
-        except KernelError as error:
-            if self.workers == 1 or error.kind == "timeout":
+        while True:
+            try:
+                result = self._attempt(signature, values, timeout)
+                self._show_output()
+                return result
+            except _ReadsMatter:
+                # A kernel reads and writes one tensor; who read what is recorded only where that matters.
+                self.reads = True
+            except KernelError as error:
+                if error.kind == "timeout" or (self.workers == 1 and (self.reads or not self.checked)):
+                    self._show_output()
+                    raise
+                # Which of several errors comes first depends on the host's threads. A run on one of them
+                # always names the same.
+                self.workers, self.reads = 1, True
+            except BaseException:
+                self._show_output()
                 raise
-        # Which of several errors comes first depends on the host's threads. A run on one of them always names
-        # the same.
-        self._close()
-        self.workers = 1
-        self._open()
-        return self._attempt(signature, values, timeout)
+            self._close()
+            self._open()
 
     def _attempt(self, signature, values, timeout):
         host = _SimulatedHost(self)
@@ -125,15 +141,13 @@ class Simulation:
             except BaseException as error:  # carried to the caller's thread
                 outcome["exception"] = error
 
-        try:
-            self._done.clear()
-            _run_interruptibly(work, self._done, self._cancel, timeout)
-        finally:
-            if self._done.is_set():
-                self._show_output()
+        self._done.clear()
+        _run_interruptibly(work, self._done, self._cancel, timeout)
         if not self._done.is_set():
             raise KernelError("The launcher did not stop when its time was up.", kind="timeout")
         error = self.engine.sim_error(self.context)
+        if error and sim.KINDS[error.contents.kind] == "reads-matter":
+            raise _ReadsMatter
         if error:
             raise explain(error.contents, self)
         if "exception" in outcome:
@@ -145,6 +159,8 @@ class Simulation:
         self.engine.sim_cancel(self.context)
 
     def _show_output(self):
+        if not self._done.is_set():
+            return  # a thread that could not be stopped may still write to it
         dropped = ctypes.c_size_t()
         text = self.engine.sim_output(self.context, ctypes.byref(dropped)).decode(errors="replace")
         if text:

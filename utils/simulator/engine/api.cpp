@@ -51,11 +51,7 @@ uint64_t program_counter(void* context) {
 // A forced stop may only leave the learner's own code: torn out of the engine, the C library or Python, a
 // thread would take locks and half-made structures with it. Whoever stops a call tries again until the signal
 // finds it there.
-bool in_cell(uint64_t pc) {
-    for (auto& [base, size] : current_context->module)
-        if (pc - base < size) return true;
-    return false;
-}
+bool in_cell(uint64_t pc) { return current_context->in_module(pc); }
 
 void on_signal(int signal, siginfo_t* info, void* context) {
     Worker* w = current_worker;
@@ -228,7 +224,10 @@ void sim_launch(const SimLaunch* config, void (*body)(void*), void* closure) {
     }
     check_configuration(config, index);
     if (c->checked)
-        for (Region* r : c->regions) map_cells(r);
+        for (Region* r : c->regions) {
+            map_cells(r);
+            r->read = r->stored = false;
+        }
 
     const uint64_t blocks = uint64_t(config->grid.x) * config->grid.y * config->grid.z;
     const int n = static_cast<int>(std::min<uint64_t>(static_cast<uint64_t>(c->workers), blocks));
@@ -378,9 +377,10 @@ int sim_memset(void* d, int v, size_t n) {
 
 // -------------------------------------------------------------------------------------- interface for Python
 
-Context* sim_create(int checked, int workers, int order, uint64_t seed) {
+Context* sim_create(int checked, int reads, int workers, int order, uint64_t seed) {
     Context* c = new Context;
-    c->checked = checked, c->workers = std::max(workers, 1), c->order = order, c->seed = seed;
+    c->checked = checked, c->reads = reads, c->workers = std::max(workers, 1), c->order = order,
+    c->seed = seed;
     return c;
 }
 void sim_destroy(Context* c) { delete c; }

@@ -34,6 +34,10 @@ struct Region {
     std::atomic<uint8_t>* written = nullptr;  // one byte a granule, only for memory that began uninitialised
     Cell* cells = nullptr;                    // mapped lazily, zero = untouched in this launch
     size_t cell_bytes = 0;
+    // In this launch, of a tensor whose readers are not recorded (Context::reads): has it been read, and has
+    // it been written? Both at once, and the call must be run again with the readers recorded.
+    std::atomic<bool> read{false}, stored{false};
+    uint32_t* quiet = nullptr;  // of shared memory, a word a granule: see Worker::check
     const SimSharedSite* site = nullptr;
     bool contains(uintptr_t a) const { return a - base < bytes; }
 };
@@ -48,7 +52,8 @@ enum Kind {
     kDeadlock,
     kTimeout,
     kLaunch,
-    kUnsupported
+    kUnsupported,
+    kReadsMatter  // not an error: run again with Context::reads
 };
 
 // Plain data, read by Python through ctypes (utils/simulator/engine.py mirrors it).
@@ -126,6 +131,9 @@ struct Launch {
 
 struct Context {
     bool checked = false;
+    // Whether the readers of tensors are recorded, to find races between reads and writes. A tensor that is
+    // only read needs no record, and nearly every tensor is only read or only written.
+    bool reads = false;
     int workers = 1;
     int order = 0;  // 0 forward, 1 reverse, 2 random
     uint64_t seed = 0;
@@ -149,6 +157,11 @@ struct Context {
     size_t output_dropped = 0;
 
     Region* find(uintptr_t address) const;
+    bool in_module(uintptr_t address) const {
+        for (auto& [base, size] : module)
+            if (address - base < size) return true;
+        return false;
+    }
     void add(Region* region);
     void fail(const Error& e);
     ~Context();

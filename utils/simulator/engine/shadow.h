@@ -44,6 +44,9 @@ inline bool unordered(Id a, Id b) {
     return a.warp_epoch() == b.warp_epoch() && a.warp_epoch() != Id::kLastWarpEpoch;
 }
 
+// No granule bears this mark of being quiet (Worker::check).
+constexpr uint32_t kNoTag = ~uint32_t(0);
+
 // The reader word after thread `me` has read too.
 inline uint64_t join_reader(uint64_t old, Id me) {
     if (!old) return me.bits;

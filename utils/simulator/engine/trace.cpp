@@ -24,8 +24,14 @@ static inline uint64_t kind_of(Access access, unsigned size_log2) {
 // error.
 void Worker::record(uintptr_t address, unsigned size_log2, Access access, uint64_t pc) {
     const unsigned bytes = 1u << size_log2;
-    const SimRecent* r = lookup(address, bytes, access, pc);
-    if (!r) return;  // the thread's own stack, a constant, a parameter
+    Thread* t = current_thread();
+    const SimRecent* r = nullptr;
+    if (!t->stack->contains(reinterpret_cast<void*>(address)) && !context->in_module(address))
+        r = lookup(address, bytes, access, pc);
+    if (!r) {  // the thread's own stack, a constant, a parameter
+        if (!t->mark(pc)) full();
+        return;
+    }
     const size_t offset = address - r->base;
     if (offset + bytes > r->bytes) out_of_bounds(address, bytes, access, pc);
     if (address & (bytes - 1)) {
@@ -34,7 +40,6 @@ void Worker::record(uintptr_t address, unsigned size_log2, Access access, uint64
         name_region(&e, table_[r->tag >> 48], static_cast<int64_t>(offset));
         raise(e);
     }
-    Thread* t = current_thread();
     *t->address++ = r->tag | offset;
     *t->word++ = t->word_base + (pc << 24) + kind_of(access, size_log2) + r->kind;
     if (t->word == t->word_end) full();
@@ -48,6 +53,7 @@ static uint64_t base_of(int depth, uint16_t path, uint64_t module_base) {
 
 void Worker::enter_function(uint64_t pc) {
     Thread* t = current_thread();
+    if (!t->mark(pc)) full();  // lanes that call it from here go in together
     if (t->depth < 64) t->paths[t->depth] = t->path;
     ++t->depth;
     t->path = static_cast<uint16_t>(t->path * 31 + (pc - context->module_base) * 40503u);
@@ -62,19 +68,13 @@ void Worker::leave_function() {
     t->word_base = base_of(t->depth, t->path, context->module_base);
 }
 
-// Finds whose memory an address is and puts it first among the recent regions; null for memory that is not
-// counted.
+// Finds whose memory an address is and puts it first among the recent regions.
 const SimRecent* Worker::lookup(uintptr_t address, unsigned bytes, Access access, uint64_t pc) {
-    if (current_thread()->stack->contains(reinterpret_cast<void*>(address))) return nullptr;
     Region* region = nullptr;
     for (size_t i = 0; i < shared_count_ && !region; ++i)
         if (shared_pool_[i]->contains(address)) region = shared_pool_[i].get();
     if (!region) region = context->find(address);
-    if (!region) {
-        for (auto& [base, size] : context->module)
-            if (address - base < size) return nullptr;
-        out_of_bounds(address, bytes, access, pc);
-    }
+    if (!region) out_of_bounds(address, bytes, access, pc);
     auto [it, fresh] = table_index_.try_emplace(region, static_cast<uint32_t>(table_.size()));
     if (fresh) table_.push_back(region);
     for (int i = 3; i > 0; --i) recent_[i] = recent_[i - 1];
@@ -166,14 +166,16 @@ bool Worker::drain(int warp) {
             size_t together = static_cast<size_t>(end[0] - at[0]) - 1;
             for (int i = 1; i < 32 && together; ++i)
                 together = common(at[0], at[i], std::min(together, static_cast<size_t>(end[i] - at[i]) - 1));
-            for (size_t k = 0; k < together; ++k) {
-                const uint64_t word = at[0][k];
-                if (!(word & kMemory)) continue;
-                for (int i = 0; i < 32; ++i) addresses[i] = *address[i]++;
-                process(warp, ~0u, word, addresses);
-            }
             if (together) {
-                for (int i = 0; i < 32; ++i) at[i] += together, next[i] = *at[i];
+                size_t used = 0;
+                for (size_t k = 0; k < together; ++k) {
+                    const uint64_t word = at[0][k];
+                    if (!(word & kMemory)) continue;
+                    for (int i = 0; i < 32; ++i) addresses[i] = address[i][used];
+                    ++used;
+                    process(warp, ~0u, word, addresses);
+                }
+                for (int i = 0; i < 32; ++i) address[i] += used, at[i] += together, next[i] = *at[i];
                 continue;
             }
         }
@@ -263,16 +265,6 @@ static unsigned count_wavefronts(uint32_t mask, const uint64_t* addresses, unsig
 static constexpr unsigned kPcBits = 28;  // a cell's library is far below 256 MB
 static constexpr uint32_t kPcMask = (1u << kPcBits) - 1;
 
-// The usual case of reading an input: several blocks have read this whole word already, and nobody has
-// written to it.
-static inline bool nothing_new(const Region* region, size_t offset) {
-    if (region->granule_shift != 2 || region->written || !region->cells) return false;
-    const Cell& cell = region->cells[offset >> 2];
-    return (cell.reader.load(std::memory_order_relaxed) & Id::kBlocks) &&
-           cell.reader_pc.load(std::memory_order_relaxed) >> kPcBits == 0xf &&
-           !cell.writer.load(std::memory_order_seq_cst);
-}
-
 void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* addresses) {
     const Access access = static_cast<Access>(word & 3);
     const Space space = static_cast<Space>(word >> 2 & 1);
@@ -283,10 +275,26 @@ void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* add
 
     Counts* c = counts_of(pc, what, bytes);
     unsigned sectors = 0, wavefronts = 0, ideal = 0;
+    // Two shapes are by far the most common, and quickly told: all lanes at one address, or side by side.
+    const uint64_t first = addresses[0];
+    uint64_t apart = ~uint64_t(0), uneven = ~uint64_t(0);
+    if (mask == ~0u) {
+        apart = uneven = 0;
+        for (unsigned i = 0; i < 32; ++i)
+            apart |= addresses[i] ^ first, uneven |= addresses[i] - first - uint64_t(i) * bytes;
+    }
     if (space == kGlobal) {
-        sectors = count_sectors(mask, addresses, bytes, &ideal);
+        if (!apart)
+            sectors = ideal = 1;
+        else if (!uneven)
+            sectors = static_cast<unsigned>(((first & 31) + 32 * bytes + 31) / 32), ideal = bytes;
+        else
+            sectors = count_sectors(mask, addresses, bytes, &ideal);
     } else {
-        wavefronts = count_wavefronts(mask, addresses, bytes, &ideal);
+        if ((!apart || !uneven) && bytes == 4)
+            wavefronts = ideal = 1;
+        else
+            wavefronts = count_wavefronts(mask, addresses, bytes, &ideal);
     }
     c->requests += 1;
     c->sectors += sectors;
@@ -296,20 +304,7 @@ void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* add
     c->bytes += uint64_t(bytes) * __builtin_popcount(mask);
 
     // Lanes that read the same address leave the same mark as any two of them.
-    uint32_t checked_lanes = mask;
-    if (access == kLoad && (mask & (mask - 1))) {
-        const int one = __builtin_ctz(mask);
-        bool same = true;
-        for (uint32_t m = mask; m && same; m &= m - 1) same = addresses[__builtin_ctz(m)] == addresses[one];
-        if (same) checked_lanes = 1u << one | (0x80000000u >> __builtin_clz(mask));
-    }
-    for (uint32_t m = checked_lanes; m; m &= m - 1) {
-        const int i = __builtin_ctz(m);
-        Region* region = table_[addresses[i] >> 48];
-        const size_t offset = addresses[i] & 0xffffffffffff;
-        if (access == kLoad && bytes == 4 && nothing_new(region, offset)) continue;
-        check_cells(&lanes[i], region, offset, bytes, access, pc);
-    }
+    check(warp, apart || access != kLoad ? mask : 0x80000001u, addresses, bytes, access, pc);
     if (tracing_warp_ && context->requests.size() < 100000) {
         Request r{};
         r.pc = pc, r.what = what, r.launch = launch_index_, r.sectors = sectors, r.wavefronts = wavefronts;
@@ -352,6 +347,66 @@ void Worker::merge_into(Launch* launch) {
 
 // ---------------------------------------------------------------------------- races and uninitialised memory
 
+// Whether an access to a tensor can go unrecorded: only reads can, and only of what nobody writes.
+bool Worker::needs_no_record(Region* region, Access access) {
+    if (region->space == kShared || context->reads) return false;
+    const bool load = access == kLoad;
+    std::atomic<bool>&mine = load ? region->read : region->stored,
+    &other = load ? region->stored : region->read;
+    if (!mine.load(std::memory_order_relaxed)) mine.store(true);
+    if (other.load()) raise(error_here(kReadsMatter, kPlain));
+    return load;
+}
+
+// Looks at what a request means for the memory it touches. Most reads of shared memory change nothing in its
+// record: since the last synchronisation several warps have read that granule, or several lanes of this warp,
+// and nobody has written it. Such a granule is marked as quiet by a number that is never used again.
+void Worker::check(int warp, uint32_t mask, const uint64_t* addresses, unsigned bytes, Access access,
+                   uint32_t pc) {
+    Thread* lanes = &threads_[warp * 32];
+    const uint32_t all = all_tag_, mine = warp_tags_[warp];
+    uint64_t tag = ~uint64_t(0);
+    Region* region = nullptr;
+    bool unrecorded = false, quiet = false;
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const int i = __builtin_ctz(m);
+        if (addresses[i] >> 48 != tag) {  // nearly always the same for all lanes
+            tag = addresses[i] >> 48;
+            region = table_[tag];
+            unrecorded = needs_no_record(region, access);
+            if (unrecorded && !region->written) {
+                // Often the whole request: nothing at all is left to do.
+                uint64_t others = 0;
+                for (int k = 0; k < 32; ++k) others |= (mask >> k & 1) ? addresses[k] >> 48 ^ tag : 0;
+                if (!others) return;
+            }
+            quiet = access == kLoad && region->quiet && region->granule_shift == 2 && bytes >= 4;
+        }
+        const size_t offset = addresses[i] & 0xffffffffffff;
+        if (unrecorded) {
+            for (size_t g = offset >> region->granule_shift;
+                 region->written && g <= (offset + bytes - 1) >> region->granule_shift; ++g)
+                check_written(&lanes[i], region, g, bytes, pc);
+            continue;
+        }
+        if (quiet) {
+            const uint32_t* q = region->quiet + (offset >> 2);
+            unsigned k = 0;
+            while (k < bytes / 4 && (q[k] == all || q[k] == mine)) ++k;
+            if (k == bytes / 4) continue;
+        }
+        check_cells(&lanes[i], region, offset, bytes, access, pc);
+    }
+}
+
+// A read of what nobody has written is held back until the next barrier (report_pending).
+inline void Worker::check_written(Thread* t, Region* region, size_t granule, unsigned bytes, uint32_t pc) {
+    const bool written = region->space == kShared
+                             ? region->cells[granule].writer.load(std::memory_order_relaxed) != 0
+                             : !region->written || region->written[granule].load(std::memory_order_relaxed);
+    if (!written && pending_.size() < 64) pending_.push_back({region, granule, pc, bytes, t});
+}
+
 void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned bytes, Access access,
                          uint32_t pc) {
     if (!region->cells) return;
@@ -369,14 +424,7 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
     const uint32_t part = bytes >= granule ? 0xf : ((1u << bytes) - 1) << (offset & (granule - 1));
     for (size_t g = from; g <= to; ++g) {
         Cell& cell = region->cells[g];
-        if (access != kStore) {
-            // Reading, alone or as a part of an atomic operation.
-            if (region->space == kShared
-                    ? !cell.writer.load(std::memory_order_relaxed)
-                    : region->written && !region->written[g].load(std::memory_order_relaxed)) {
-                if (pending_.size() < 64) pending_.push_back({region, g, pc, bytes, t});
-            }
-        }
+        if (access != kStore) check_written(t, region, g, bytes, pc);  // an atomic operation reads, too
         if (access == kLoad) {
             // Readers of different bytes cannot be told apart in one record: the last of them stays.
             const uint64_t old = cell.reader.load(std::memory_order_relaxed);
@@ -397,8 +445,16 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
                 !writer.has(Id::kCompareAndSwap) && !released_by(writer))
                 raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer,
                                  written & kPcMask, true));
+            if (region->quiet && writer && read == 0xf) {
+                const Id readers{joined};
+                if (readers.has(Id::kWarps))
+                    region->quiet[g] = all_tag_;
+                else if (readers.has(Id::kThreads))
+                    region->quiet[g] = warp_tags_[t->linear / 32];
+            }
             continue;
         }
+        if (region->quiet) region->quiet[g] = 0;
         const uint64_t mine = me.bits | (access >= kAtomic ? Id::kAtomic : 0) |
                               (access == kCompareAndSwap ? Id::kCompareAndSwap : 0);
         const Id writer{alone ? cell.writer.load(std::memory_order_relaxed)

@@ -25,11 +25,14 @@ Worker::Worker() : traces_(new Trace[32]), site_slots_(4096, -1) {
         mmap(nullptr, kArena, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     arena_cells_ = static_cast<Cell*>(mmap(nullptr, kArena * sizeof(Cell), PROT_READ | PROT_WRITE,
                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    arena_quiet_ = static_cast<uint32_t*>(mmap(nullptr, kArena * sizeof(uint32_t), PROT_READ | PROT_WRITE,
+                                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
 }
 
 Worker::~Worker() {
     munmap(arena_, kArena);
     munmap(static_cast<void*>(arena_cells_), kArena * sizeof(Cell));
+    munmap(arena_quiet_, kArena * sizeof(uint32_t));
 }
 
 void Worker::run(Context* c, Launch* launch, const SimLaunch* config, int launch_index, void (*body)(void*),
@@ -120,6 +123,11 @@ void Worker::run_block(uint64_t linear) {
         t.reset_trace(0, 0);
     }
     const int warps = (n + 31) / 32;
+    if (tag_ > ~uint32_t(0) >> 1) {  // tags must not come round again
+        memset(arena_quiet_, 0, kArena * sizeof(uint32_t));
+        tag_ = 0;
+    }
+    new_tags();
     while (live_ > 0) {
         for (int w = 0; w < warps; ++w) run_warp(context->order == 1 ? warps - 1 - w : w);
         if (live_ > 0) release_barrier();
@@ -185,7 +193,7 @@ void Worker::run_warp(int warp) {
         }
         if (context->cancelled.load(std::memory_order_relaxed) ||
             context->failed.load(std::memory_order_relaxed))
-            fail_scheduler(stopped_at(warp));
+            raise(stopped_at(warp));
         if (checked) {
             bool full = false;
             drain(warp);
@@ -196,7 +204,7 @@ void Worker::run_warp(int warp) {
         bool more = false;
         for (int i = first; i < last; ++i) more |= threads_[i].state == kReady || threads_[i].state == kFull;
         if (!more) return;
-        if (!ran) fail_scheduler(error_here(kDeadlock, kPlain));
+        if (!ran) raise(error_here(kDeadlock, kPlain));
     }
 }
 
@@ -238,8 +246,6 @@ void Worker::raise(Error e) {
     siglongjmp(escape, 1);
 }
 
-void Worker::fail_scheduler(Error e) { raise(e); }
-
 void Worker::print(const char* text, size_t n) {
     size_t room = output_.size() < kOutputLimit ? kOutputLimit - output_.size() : 0;
     output_.append(text, std::min(n, room));
@@ -274,6 +280,12 @@ void Worker::release_barrier() {
     barrier_count_ = counted_;
     arrived_ = counted_ = 0;
     ++epoch_;
+    new_tags();
+}
+
+void Worker::new_tags() {
+    all_tag_ = ++tag_;
+    for (size_t w = 0; w * 32 < threads_.size(); ++w) warp_tags_[w] = ++tag_;
 }
 
 void Worker::explain_stall() {
@@ -299,7 +311,7 @@ void Worker::explain_stall() {
         else
             e.other_pc = other->last_pc;
     }
-    fail_scheduler(e);
+    raise(e);
 }
 
 // ------------------------------------------------------------------------------------- warp-level operations
@@ -397,6 +409,10 @@ void Worker::resolve_warp(int warp) {
             t.state = kReady;
             t.warp_epoch = warp_epoch;
         }
+        // Lanes of different histories: what one has read tells nothing about what the others have.
+        bool all = true;
+        for (int j = 0; j < n; ++j) all &= (group >> j & 1) || lanes[j].state == kDone;
+        warp_tags_[warp] = all ? ++tag_ : kNoTag;
     }
 }
 
@@ -414,6 +430,7 @@ Region* Worker::new_shared(const SimSharedSite* site, size_t bytes, size_t align
     region->site = site;
     region->granule_shift = granule >= 4 ? 2 : granule >= 2 ? 1 : 0;
     region->cells = arena_cells_ + cells_used_;
+    region->quiet = arena_quiet_ + cells_used_;
     cells_used_ += (bytes >> region->granule_shift) + 1;
     arena_used_ += bytes;
     if (context->checked)

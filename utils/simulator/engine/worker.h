@@ -45,6 +45,15 @@ struct alignas(64) Thread : SimLane {
         word = trace->word + words, word_end = trace->word + Trace::kCapacity,
         address = trace->address + addresses;
     }
+    // Leaves the word of a basic block: the lane has come to this place of the code.
+    bool mark(uint64_t pc) {
+        const uint64_t here = word_base + (pc << 24), last = word[-1];
+        if (!(last & 0x80) && last < here)
+            word[-1] = here;
+        else
+            *word++ = here;
+        return word != word_end;
+    }
     int depth;
     uint16_t path, paths[64];  // hash of the calls that led here, and those of the callers
     uint32_t warp_epoch;
@@ -97,14 +106,18 @@ class Worker {
     void resume(Thread* thread);
     void release_barrier();
     void resolve_warp(int warp);
-    [[noreturn]] void fail_scheduler(Error e);
     void explain_stall();
     Error stopped_at(int warp) const;
     static void thread_main(void* worker);
     // traces
     bool drain(int warp);  // false: some lane must run on first
     void process(int warp, uint32_t mask, uint64_t word, const uint64_t* addresses);
+    void check(int warp, uint32_t mask, const uint64_t* addresses, unsigned bytes, Access access,
+               uint32_t pc);
+    bool needs_no_record(Region* region, Access access);
     void check_cells(Thread* t, Region* region, size_t offset, unsigned bytes, Access access, uint32_t pc);
+    void check_written(Thread* t, Region* region, size_t granule, unsigned bytes, uint32_t pc);
+    void new_tags();
     void report_pending();
     const SimRecent* lookup(uintptr_t address, unsigned bytes, Access access, uint64_t pc);
     [[noreturn]] void out_of_bounds(uintptr_t address, unsigned bytes, Access access, uint64_t pc);
@@ -139,6 +152,9 @@ class Worker {
     Region* dynamic_ = nullptr;
     SimSharedSite dynamic_site_{};
     Cell* arena_cells_ = nullptr;
+    uint32_t* arena_quiet_ = nullptr;
+    // What marks a granule as quiet (see check) for all warps and for one, until the next synchronisation.
+    uint32_t tag_ = 0, all_tag_ = 0, warp_tags_[32] = {};
     size_t cells_used_ = 0;
     std::vector<Pending> pending_;
 
