@@ -7,8 +7,13 @@
 #define SIM_HERE reinterpret_cast<uint64_t>(__builtin_return_address(0))
 
 static inline __attribute__((always_inline)) void sim_push(SimLane* lane, uint64_t word) {
-    *lane->word = word;
-    if (__builtin_expect(++lane->word == lane->word_end, 0)) sim_trace_full();
+    uint64_t* at = lane->word;
+    if (!lane->follows)
+        *at = word;
+    else if (__builtin_expect(*at != word, 0))
+        return sim_depart(word);
+    lane->word = ++at;
+    if (__builtin_expect(at == lane->word_end, 0)) sim_trace_full();
 }
 
 // 0 load, 1 store, 2 atomic. A trace word ends in 0x80 | size << 3 | space << 2 | access; see
@@ -18,18 +23,14 @@ static inline __attribute__((always_inline)) void sim_access(const void* p, unsi
     SimLane* lane = sim_running;
     if (!lane) return;
     const uintptr_t address = reinterpret_cast<uintptr_t>(p);
-    for (int i = 0; i < 4; ++i) {
-        const SimRecent* r = lane->recent + i;
-        const size_t offset = address - r->base;
-        if (offset >= r->bytes) continue;
-        if (__builtin_expect(
-                offset + (size_t(1) << size_log2) > r->bytes || (address & ((1u << size_log2) - 1)), 0))
-            break;
-        *lane->address++ = r->tag | offset;
-        sim_push(lane, lane->word_base + (pc << 24) + (0x80 | size_log2 << 3 | access) + r->kind);
-        return;
-    }
-    sim_access_slow(p, size_log2, access, pc);
+    const SimRecent* r = lane->recent + sim_recent(pc);
+    const size_t offset = address - r->base;
+    if (__builtin_expect(offset >= r->bytes || offset + (size_t(1) << size_log2) > r->bytes ||
+                             (address & ((1u << size_log2) - 1)),
+                         0))
+        return sim_access_slow(p, size_log2, access, pc);
+    *lane->address++ = r->tag | offset;
+    sim_push(lane, lane->word_base + (pc << 24) + (0x80 | size_log2 << 3 | access) + r->kind);
 }
 
 SIM_HOT void __sanitizer_cov_trace_pc() {
@@ -38,7 +39,7 @@ SIM_HOT void __sanitizer_cov_trace_pc() {
     const uint64_t word = lane->word_base + (SIM_HERE << 24), last = lane->word[-1];
     // A block that is followed by a later one, without an access between them, has no influence on who goes
     // with whom.
-    if (!(last & 0x80) && last < word)
+    if (!lane->follows && !(last & 0x80) && last < word)
         lane->word[-1] = word;
     else
         sim_push(lane, word);

@@ -29,7 +29,7 @@ void Worker::record(uintptr_t address, unsigned size_log2, Access access, uint64
     if (!t->stack->contains(reinterpret_cast<void*>(address)) && !context->in_module(address))
         r = lookup(address, bytes, access, pc);
     if (!r) {  // the thread's own stack, a constant, a parameter
-        if (!t->mark(pc)) full();
+        t->push(t->word_base + (pc << 24));
         return;
     }
     const size_t offset = address - r->base;
@@ -41,8 +41,41 @@ void Worker::record(uintptr_t address, unsigned size_log2, Access access, uint64
         raise(e);
     }
     *t->address++ = r->tag | offset;
-    *t->word++ = t->word_base + (pc << 24) + kind_of(access, size_log2) + r->kind;
-    if (t->word == t->word_end) full();
+    t->push(t->word_base + (pc << 24) + kind_of(access, size_log2) + r->kind);
+}
+
+// Writes a word into the lane's own trace. A block takes the place of an earlier one that it follows at once.
+void Thread::append(uint64_t w) {
+    if (!(w & kMemory) && !(word[-1] & kMemory) && word[-1] < w)
+        word[-1] = w;
+    else
+        *word++ = w;
+}
+
+void Thread::push(uint64_t w) {
+    if (follows && *word == w)
+        ++word;
+    else if (follows)
+        return depart(w);
+    else
+        append(w);
+    if (word >= word_end) current_worker->full();
+}
+
+// The leader did something else here. Perhaps only because a later block has taken the place of this one:
+// that may yet happen to this lane too. Else it goes on with a trace of its own.
+void Thread::depart(uint64_t w) {
+    const uint64_t passed = passing && passing_slot == word ? passing : 0;
+    if (!((w | *word) & kMemory) && passed < w && w < *word) {
+        passing = w, passing_slot = word;
+        return;
+    }
+    const size_t same = static_cast<size_t>(word - leader->word);
+    memcpy(trace->word, leader->word, same * sizeof(uint64_t));
+    follows = 0, word = trace->word + same, word_end = trace->word + Trace::kCapacity;
+    if (passed) append(passed);
+    append(w);
+    if (word >= word_end) current_worker->full();
 }
 
 // A word's base has the library's address subtracted already, so that a return address needs one shift and
@@ -53,7 +86,7 @@ static uint64_t base_of(int depth, uint16_t path, uint64_t module_base) {
 
 void Worker::enter_function(uint64_t pc) {
     Thread* t = current_thread();
-    if (!t->mark(pc)) full();  // lanes that call it from here go in together
+    t->push(t->word_base + (pc << 24));  // lanes that call it from here go in together
     if (t->depth < 64) t->paths[t->depth] = t->path;
     ++t->depth;
     t->path = static_cast<uint16_t>(t->path * 31 + (pc - context->module_base) * 40503u);
@@ -77,10 +110,10 @@ const SimRecent* Worker::lookup(uintptr_t address, unsigned bytes, Access access
     if (!region) out_of_bounds(address, bytes, access, pc);
     auto [it, fresh] = table_index_.try_emplace(region, static_cast<uint32_t>(table_.size()));
     if (fresh) table_.push_back(region);
-    for (int i = 3; i > 0; --i) recent_[i] = recent_[i - 1];
-    recent_[0] =
+    SimRecent* recent = recent_ + sim_recent(pc);
+    *recent =
         SimRecent{region->base, region->bytes, uint64_t(it->second) << 48, uint64_t(region->space) << 2};
-    return recent_;
+    return recent;
 }
 
 // Says which memory an error is about; of shared variables also name, number of elements and index, as
@@ -120,29 +153,53 @@ void Worker::out_of_bounds(uintptr_t address, unsigned bytes, Access access, uin
 
 // --------------------------------------------------------------------------------------------------- merging
 
+// The two loops that everything passes through are compiled for wider vectors, too, and the processor
+// chooses.
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
+#define SIM_WIDE __attribute__((target_clones("avx2", "default"), optimize("O3")))
+#else
+#define SIM_WIDE
+#endif
+
 // How many words, up to `most`, two traces have in common from here on.
-static size_t common(const uint64_t* a, const uint64_t* b, size_t most) {
+SIM_WIDE static size_t common(const uint64_t* a, const uint64_t* b, size_t most) {
     size_t k = 0;
-    for (; k + 4 <= most; k += 4)
-        if ((a[k] ^ b[k]) | (a[k + 1] ^ b[k + 1]) | (a[k + 2] ^ b[k + 2]) | (a[k + 3] ^ b[k + 3])) break;
+    for (; k + 16 <= most; k += 16) {
+        uint64_t different = 0;
+        for (size_t j = 0; j < 16; ++j) different |= a[k + j] ^ b[k + j];
+        if (different) break;
+    }
     while (k < most && a[k] == b[k]) ++k;
     return k;
 }
 
-bool Worker::drain(int warp) {
+// What is asked of a request by all 32 lanes: whether they stay at one address, or side by side.
+SIM_WIDE static void compare_addresses(const uint64_t* addresses, uint64_t bytes, uint64_t* apart,
+                                       uint64_t* uneven) {
+    uint64_t a = 0, u = 0;
+    for (uint64_t i = 0; i < 32; ++i) {
+        const uint64_t distance = addresses[i] - addresses[0];
+        a |= distance, u |= distance - i * bytes;
+    }
+    *apart = a, *uneven = u;
+}
+
+void Worker::drain(int warp) {
     const int first = warp * 32, n = std::min<int>(32, static_cast<int>(threads_.size()) - first);
     Thread* lanes = &threads_[first];
     // Cursors into the lanes' traces, side by side.
     const uint64_t *at[32], *end[32], *address[32];
     uint64_t next[32];     // each lane's next word; all ones where it has none
     uint32_t runs_on = 0;  // lanes that will add to their traces once these are used up
+    uint32_t following = 0;
     bool starved = false;
     for (int i = 0; i < 32; ++i) {
         next[i] = ~uint64_t(0);
         if (i >= n) continue;
         Thread& t = lanes[i];
-        at[i] = t.trace->word, end[i] = t.word, address[i] = t.trace->address;
+        at[i] = t.first_word(), end[i] = t.word, address[i] = t.trace->address;
         if (t.state == kFull || t.state == kReady) runs_on |= 1u << i;
+        following |= uint32_t(t.follows) << i;
         if (at[i] < end[i])
             next[i] = *at[i];
         else
@@ -164,8 +221,10 @@ bool Worker::drain(int warp) {
             // As long as they stay together all go at once; the last word of a trace is left to the general
             // case below.
             size_t together = static_cast<size_t>(end[0] - at[0]) - 1;
-            for (int i = 1; i < 32 && together; ++i)
-                together = common(at[0], at[i], std::min(together, static_cast<size_t>(end[i] - at[i]) - 1));
+            for (int i = 1; i < 32 && together; ++i) {
+                together = std::min(together, static_cast<size_t>(end[i] - at[i]) - 1);
+                if (at[i] != at[0]) together = common(at[0], at[i], together);
+            }
             if (together) {
                 size_t used = 0;
                 for (size_t k = 0; k < together; ++k) {
@@ -196,15 +255,16 @@ bool Worker::drain(int warp) {
         starved = empty & runs_on;
         if (memory) process(warp, mask, lowest, addresses);
     }
-    for (int i = 0; i < n; ++i) {
-        Thread& t = lanes[i];
-        const size_t words = static_cast<size_t>(end[i] - at[i]),
-                     kept = static_cast<size_t>(t.address - address[i]);
-        if (words) memmove(t.trace->word, at[i], sizeof(uint64_t) * words);
-        if (kept) memmove(t.trace->address, address[i], sizeof(uint64_t) * kept);
-        t.reset_trace(words, kept);
-    }
-    return !starved;
+    for (bool followers : {true, false})  // who follows takes its words along before the leader moves its own
+        for (int i = 0; i < n; ++i) {
+            Thread& t = lanes[i];
+            if ((following >> i & 1) != followers) continue;
+            const size_t words = static_cast<size_t>(end[i] - at[i]),
+                         kept = static_cast<size_t>(t.address - address[i]);
+            if (words) memmove(t.trace->word, at[i], sizeof(uint64_t) * words);
+            if (kept) memmove(t.trace->address, address[i], sizeof(uint64_t) * kept);
+            t.reset_trace(words, kept);
+        }
 }
 
 // How many different values there are among the first n; sorts them where they are not in order already.
@@ -278,11 +338,7 @@ void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* add
     // Two shapes are by far the most common, and quickly told: all lanes at one address, or side by side.
     const uint64_t first = addresses[0];
     uint64_t apart = ~uint64_t(0), uneven = ~uint64_t(0);
-    if (mask == ~0u) {
-        apart = uneven = 0;
-        for (unsigned i = 0; i < 32; ++i)
-            apart |= addresses[i] ^ first, uneven |= addresses[i] - first - uint64_t(i) * bytes;
-    }
+    if (mask == ~0u) compare_addresses(addresses, bytes, &apart, &uneven);
     if (space == kGlobal) {
         if (!apart)
             sectors = ideal = 1;
@@ -520,6 +576,7 @@ using sim::current_worker;
 
 extern "C" {
 void sim_trace_full() { current_worker->full(); }
+void sim_depart(uint64_t word) { sim::current_thread()->depart(word); }
 void sim_access_slow(const void* p, unsigned size_log2, unsigned access, uint64_t pc) {
     current_worker->record(reinterpret_cast<uintptr_t>(p), size_log2, static_cast<sim::Access>(access), pc);
 }

@@ -148,7 +148,7 @@ Error Worker::stopped_at(int warp) const {
         const Thread& t = threads_[i];
         if (t.state == kDone) continue;
         memcpy(e.thread, &t.index, sizeof e.thread);
-        if (t.word != t.trace->word) e.pc = context->module_base + static_cast<uint32_t>(t.word[-1] >> 24);
+        if (t.last_word()) e.pc = context->module_base + static_cast<uint32_t>(t.last_word() >> 24);
         break;
     }
     return e;
@@ -164,7 +164,7 @@ inline __attribute__((always_inline)) void Worker::resume(Thread* t) {
     switch_to(&scheduler, t->context);
     sim_running = nullptr;
     if (t->state == kDone) {
-        if (t->word != t->trace->word) t->last_pc = static_cast<uint32_t>(t->word[-1] >> 24);
+        if (t->last_word()) t->last_pc = static_cast<uint32_t>(t->last_word() >> 24);
         stacks_.give(t->stack);
         t->stack = nullptr;
         --live_;
@@ -179,16 +179,23 @@ void Worker::run_warp(int warp) {
                     !memcmp(&context->trace_block, &sim_indices.block, sizeof(uint3));
     for (;;) {
         bool ran = false;
+        Trace* leader = nullptr;
         for (int k = first; k < last; ++k) {
             int i = context->order == 1 ? last - 1 - (k - first) : k;
             if (context->order == 2)
                 i = first + (k - first + int(context->seed + block_linear)) % (last - first);
             Thread& t = threads_[i];
+            const bool fresh = checked && t.state <= kFull && t.word == t.trace->word;
+            if (fresh && leader) t.follow(leader);
             while (t.state == kReady || (t.state == kFull && t.word < t.word_end)) {
                 t.state = kReady;
                 resume(&t);
                 ran = true;
                 if (!checked && t.state == kFull) break;  // a polite spin: let the others run
+            }
+            if (fresh && !leader) {
+                leader = t.trace;
+                *t.word = Trace::kNone;
             }
         }
         if (context->cancelled.load(std::memory_order_relaxed) ||

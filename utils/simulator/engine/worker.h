@@ -18,11 +18,16 @@ enum State : uint8_t { kReady, kFull, kAtBarrier, kAtWarp, kDone };
 // first, then lowest address of code, then the call path and what it does, so that equal words are one
 // instruction executed together. Small enough that the traces of a warp's 32 lanes stay in the processor's
 // nearest caches.
+//
+// Most lanes do what the first lane of their warp did. They follow it: each of their words is compared with
+// the one in its trace, nothing is written but the addresses, and merging has nothing left to compare.
 struct Trace {
     static constexpr int kCapacity = 128;
-    const uint64_t sentinel = ~uint64_t(0);  // read as the word before the first: an access
-    uint64_t word[kCapacity];
-    uint64_t address[kCapacity];  // of the accesses among the words, in order: region index << 48 | offset
+    static constexpr uint64_t kNone = ~uint64_t(0);  // no word: looks like an access, equals none
+    const uint64_t sentinel = kNone;                 // read as the word before the first
+    uint64_t word[kCapacity + 2];  // the last is never reached, or is a lane's second on leaving its leader
+    uint64_t
+        address[kCapacity + 2];  // of the accesses among the words, in order: region index << 48 | offset
 };
 
 struct alignas(64) Thread : SimLane {
@@ -40,24 +45,29 @@ struct alignas(64) Thread : SimLane {
     uint64_t value;
     Stack* stack;
     // trace
-    Trace* trace;
+    Trace *trace, *leader;   // its own trace, and whose it follows
+    uint64_t passing;        // a block it has come to while following; the leader went on to a later one
+    uint64_t* passing_slot;  // where that later one is
+    const uint64_t* first_word() const { return follows ? leader->word : trace->word; }
+    uint64_t last_word() const { return word == first_word() ? 0 : word[-1]; }
     void reset_trace(size_t words, size_t addresses) {
+        follows = 0;
         word = trace->word + words, word_end = trace->word + Trace::kCapacity,
         address = trace->address + addresses;
     }
-    // Leaves the word of a basic block: the lane has come to this place of the code.
-    bool mark(uint64_t pc) {
-        const uint64_t here = word_base + (pc << 24), last = word[-1];
-        if (!(last & 0x80) && last < here)
-            word[-1] = here;
-        else
-            *word++ = here;
-        return word != word_end;
+    void follow(Trace* other) {
+        follows = 1, leader = other, passing = 0;
+        word = other->word, word_end = other->word + Trace::kCapacity;
     }
+    void push(uint64_t w);
+    void depart(uint64_t w);
     int depth;
     uint16_t path, paths[64];  // hash of the calls that led here, and those of the callers
     uint32_t warp_epoch;
     uint32_t last_pc;
+
+  private:
+    void append(uint64_t w);
 };
 
 struct Pending {  // a read of memory nobody has written; an error unless it turns out to be a race
@@ -110,7 +120,7 @@ class Worker {
     Error stopped_at(int warp) const;
     static void thread_main(void* worker);
     // traces
-    bool drain(int warp);  // false: some lane must run on first
+    void drain(int warp);
     void process(int warp, uint32_t mask, uint64_t word, const uint64_t* addresses);
     void check(int warp, uint32_t mask, const uint64_t* addresses, unsigned bytes, Access access,
                uint32_t pc);
@@ -158,8 +168,9 @@ class Worker {
     size_t cells_used_ = 0;
     std::vector<Pending> pending_;
 
-    // regions this block touches, most recent first, so that the usual check is one comparison
-    SimRecent recent_[4] = {};
+    // The region that each access of the code touched last, found by its place, so that the usual check is
+    // one comparison.
+    SimRecent recent_[SIM_RECENT] = {};
     std::vector<Region*> table_;  // by index stored in traces
     std::unordered_map<Region*, uint32_t> table_index_;
 

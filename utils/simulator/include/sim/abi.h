@@ -40,15 +40,19 @@ struct SimRecent {
     uint64_t tag;   // index of the region, shifted into place
     uint64_t kind;  // the region's space, shifted into place
 };
+#define SIM_RECENT 64
+static inline unsigned sim_recent(uint64_t pc) { return (pc >> 3 ^ pc >> 9) % SIM_RECENT; }
 struct SimLane {
-    uint64_t* word;
-    uint64_t* word_end;
+    uint64_t* word;      // where the next word goes; or, while the lane follows another one of its warp that
+    uint64_t* word_end;  // ran before it, the word it will find there if it does the same
     uint64_t word_base;
     uint64_t* address;
-    SimRecent* recent;  // the four regions touched last by this block
+    uint64_t follows;
+    SimRecent* recent;  // of this block: the region that each access touched last, at sim_recent(its pc)
 };
 extern __thread SimLane* sim_running __attribute__((tls_model("initial-exec")));
 void sim_trace_full();
+void sim_depart(uint64_t word);  // the lane does not do what the one it follows did
 void sim_access_slow(const void* address, unsigned size_log2, unsigned access, uint64_t pc);
 void sim_access_range(const void* address, size_t bytes, unsigned access, uint64_t pc);
 void sim_enter(uint64_t pc);
