@@ -82,6 +82,14 @@ if (lane % 3 == 0) ((float4*)y)[i] = ((const float4*)x)[i + 2];
 ((int4*)y)[i] = ((const int4*)x)[i + 1];
 //# double2s
 ((double2*)y)[i] = ((const double2*)x)[i];
+//# float2s_scattered
+((float2*)y)[i] = ((const float2*)x)[(int)x[i] * 37 % 61];
+//# float4s_scattered
+((float4*)y)[i] = ((const float4*)x)[(int)x[i] * 37 % 29];
+//# constant_memory
+__constant__ float table[40] = {1, 2, 3, 5, 7, 11, 13, 17};
+//#body
+y[i] = x[i] * table[lane + 5];
 //# partial_warp <<<3, 40>>>
 y[i] = x[i];
 //# narrow_blocks <<<dim3(2, 2), dim3(8, 12)>>>
@@ -282,6 +290,61 @@ __device__ __noinline__ float either(const float* x, int i) {
 }
 //#body
 y[i] = either(x, lane % 2 ? lane : lane + 32);
+//# call_in_loop
+__device__ __noinline__ float step(const float* x, int k) { return k % 2 ? x[k] : x[k + 100] * x[k + 200]; }
+//#body
+float s = 0;
+#pragma unroll 1
+for (int k = lane; k < 90; k += 7 + lane % 3) s += step(x, k);
+y[i] = s;
+//# break_of_an_inner_loop
+float s = 0;
+#pragma unroll 1
+for (int a = 0; a < 4; ++a) {
+#pragma unroll 1
+    for (int k = 0; k < 6; ++k) {
+        const float v = x[32 * k + lane + a];
+        if (v > 20 * (a + 1) + 3 * k) break;
+        s += v;
+    }
+    if (s > 150) continue;
+    y[i + 32 * a + 32] = s;
+}
+y[i] = s;
+//# return_before_a_loop <<<1, 80>>>
+const float start = x[i];
+if (start * 3 < i + 20 || (int)start % 9 == 4) return;
+float s = start;
+#pragma unroll 1
+for (int k = 0; k < 3; ++k) s += x[50 * k + i];
+y[i] = s;
+//# jump_table <<<1, 64>>>
+float s = 1;
+switch ((int)x[i] * 5 % 11) {
+    case 0:
+        s = x[i + 1];
+        break;
+    case 1:
+        s += x[i + 70] * 2;
+    case 2:
+        s *= x[i + 140];
+        break;
+    case 3:
+        y[i + 64] = s;
+        break;
+    case 4:
+        s -= x[2 * i];
+    case 5:
+        y[i + 128] = s;
+    case 6:
+        s /= x[3 * i + 1];
+        break;
+    case 7:
+        return;
+    default:
+        s = x[i + 210];
+}
+y[i] = s;
 //# barrier_loop <<<2, 96>>>
 __shared__ float row[96];
 float s = 0;
@@ -322,6 +385,14 @@ for (int r = threadIdx.y; r < 32; r += 8) y[32 * r + threadIdx.x] = tile[threadI
 __shared__ float tile[1024];
 fill<1024>(tile, x);
 y[i] = tile[8 * threadIdx.x];
+//# shared_float2_partial_warp <<<1, 44>>>
+__shared__ __align__(16) float tile[1024];
+fill<1024>(tile, x);
+((float2*)y)[i] = ((float2*)tile)[3 * threadIdx.x];
+//# shared_float4_partial_warp <<<1, 44>>>
+__shared__ __align__(16) float tile[1024];
+fill<1024>(tile, x);
+((float4*)y)[i] = ((float4*)tile)[2 * threadIdx.x];
 //# shared_narrow_block <<<1, dim3(8, 8)>>>
 __shared__ float tile[16][16];
 tile[threadIdx.y][threadIdx.x] = x[8 * threadIdx.y + threadIdx.x];
@@ -428,6 +499,10 @@ atomicAdd(y, x[i]);
 atomicAdd(y + i, x[i]);
 //# red_stride_2
 atomicAdd(y + 2 * i, x[i]);
+//# red_stride_9
+atomicAdd(y + 9 * i, x[i]);
+//# red_pairs
+atomicAdd(y + i / 2, x[i]);
 //# red_four_addresses
 atomicAdd(y + i % 4 * 9, x[i]);
 //# red_scattered <<<1, 64>>>
@@ -446,6 +521,8 @@ atomicMax((int*)y + i % 16, (int)x[i]);
 y[i] = atomicAdd(y + i + 128, x[i]);
 //# atom_one_address
 y[i] = atomicAdd(y + 100, x[i]);
+//# atom_pairs
+y[i] = atomicAdd(y + 64 + i / 2, x[i]);
 //# atom_ints
 y[i] = atomicAdd((int*)y + 64 + i % 8, (int)x[i]);
 //# atom_doubles
@@ -478,6 +555,36 @@ __syncthreads();
 atomicAdd(&bins[lane % 8 * 32], (int)x[i]);
 __syncthreads();
 y[i] = bins[lane];
+//# shared_red_ints_one_address
+__shared__ int bins[32];
+bins[lane] = 0;
+__syncthreads();
+atomicAdd(&bins[3], (int)x[i]);
+__syncthreads();
+y[i] = bins[lane];
+//# shared_red_ints_stride_2
+__shared__ int bins[64];
+bins[lane] = 0;
+bins[lane + 32] = 1;
+__syncthreads();
+atomicAdd(&bins[2 * lane], (int)x[i]);
+__syncthreads();
+y[i] = bins[lane];
+//# shared_red_ints_some_lanes
+__shared__ int bins[64];
+bins[lane] = 0;
+bins[lane + 32] = 1;
+__syncthreads();
+if ((int)x[i] % 3) atomicAdd(&bins[lane * 5 % 64], (int)x[i]);
+__syncthreads();
+y[i] = bins[lane];
+//# shared_red_doubles
+__shared__ double bins[32];
+bins[lane] = 0;
+__syncthreads();
+atomicAdd(&bins[lane], (double)x[i]);
+__syncthreads();
+y[i] = (float)bins[31 - lane];
 //# shared_atom_ints
 __shared__ int bins[32];
 bins[lane] = 0;
