@@ -1,0 +1,110 @@
+"""What is recorded with Nsight Compute: the corpus, and every kernel of the course on some layers.
+
+Found by listing kernels/, so that a new kernel is recorded without editing anything here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ncu_corpus
+import torch
+
+import kernels
+from kernels import Workload
+from utils.inline import load_inline
+
+# Small layers: a regular one, one whose sizes are multiples of nothing, one of each kind that some kernels
+# are made for. A kernel is recorded on those that it handles.
+LAYERS = (
+    Workload("regular", 2, 8, 64, 64, 8, 3, 3, padding=1),
+    Workload("awkward", 1, 3, 19, 45, 5, 3, 2, stride=2, padding=1),
+    Workload("pointwise", 2, 16, 14, 14, 24, 1, 1),
+    Workload("depthwise", 2, 12, 20, 28, 12, 3, 3, padding=1, groups=12),
+    Workload("regular", 2, 8, 1, 1024, 8, 1, 5, padding=2, operator="conv1d"),
+    Workload("awkward", 1, 3, 1, 211, 5, 1, 3, stride=3, dilation=2, operator="conv1d"),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One call to record; `digest` changes with the source, `call` compiles it for a backend and runs it.
+
+    `bind` gives the launcher and its arguments on a device.
+    """
+
+    name: str
+    digest: str
+    bind: Callable[[str, str], tuple[Callable, list]]
+
+    def call(self, backend: str, device: str):
+        launcher, arguments = self.bind(backend, device)
+        return launcher(*arguments)
+
+
+def entries() -> list[Entry]:
+    """The corpus first, then the kernels by file and layer."""
+    corpus = [
+        Entry(
+            kernel.name,
+            ncu_corpus.digest(ncu_corpus.PRELUDE + kernel.text),
+            lambda backend, device, name=kernel.name: (
+                getattr(corpus_module(backend), name),
+                [torch.arange(float(ncu_corpus.LENGTH), device=device)],
+            ),
+        )
+        for kernel in ncu_corpus.KERNELS.values()
+    ]
+    return corpus + [entry for name in kernels.names() for entry in _kernel_entries(name)]
+
+
+def is_corpus(name: str) -> bool:
+    """Whether an entry is one of the corpus; those of kernels/ are called file.layer."""
+    return "." not in name
+
+
+def corpus_module(backend: str):
+    """The whole corpus, compiled at once; found in the cache the next time."""
+    return load_inline("corpus", cuda_sources=ncu_corpus.SOURCE, backend=backend)
+
+
+def _kernel_entries(name: str) -> list[Entry]:
+    operator = kernels.operator(name)
+    if operator not in ("conv2d", "conv1d"):
+        return [_entry(name, "sequence", "1000", lambda device: {0: _data((1000,), device)})]
+    rung = next((r for ladder in kernels.LADDERS.values() for r in ladder if r.name == name), None)
+    rung = rung or kernels.Rung(name, "in no ladder")
+    return [
+        _entry(name, layer.name, layer.describe(), lambda device, layer=layer: _layer(layer, device))
+        for layer in LAYERS
+        if rung.handles(layer)
+    ]
+
+
+def _entry(name: str, layer: str, sizes: str, data: Callable[[str], dict]) -> Entry:
+    def bind(backend: str, device: str):
+        launcher = kernels.load(name, backend=backend)
+        given = data(device)
+        arguments = []
+        for number, parameter in enumerate(launcher.signature.parameters):
+            if number not in given and parameter.name not in given:
+                break  # the launcher has a default for this and what follows
+            arguments.append(given[number] if number in given else given[parameter.name])
+        return launcher, arguments
+
+    return Entry(f"{name}.{layer}", ncu_corpus.digest(kernels.source(name) + sizes), bind)
+
+
+def _layer(layer: Workload, device: str) -> dict:
+    options = ("stride", "padding", "dilation", "groups")
+    return {
+        0: _data(layer.input_shape, device),
+        1: _data(layer.weight_shape, device),
+        "bias": _data((layer.K,), device) if layer.name == "awkward" else None,
+        **{option: getattr(layer, option) for option in options},
+    }
+
+
+def _data(shape: tuple[int, ...], device: str) -> torch.Tensor:
+    return (torch.arange(torch.Size(shape).numel(), device=device) % 17).float().view(shape)
