@@ -179,6 +179,7 @@ void Worker::run_warp(int warp) {
                     !memcmp(&context->trace_block, &sim_indices.block, sizeof(uint3));
     for (;;) {
         bool ran = false;
+        unsigned seen = 0;  // the states of the lanes after they ran, a bit each
         Trace* leader = nullptr;
         for (int k = first; k < last; ++k) {
             int i = context->order == 1 ? last - 1 - (k - first) : k;
@@ -197,16 +198,16 @@ void Worker::run_warp(int warp) {
                 leader = t.trace;
                 *t.word = Trace::kNone;
             }
+            seen |= 1u << t.state;
         }
         if (context->cancelled.load(std::memory_order_relaxed) ||
             context->failed.load(std::memory_order_relaxed))
             raise(stopped_at(warp));
         if (checked) {
-            bool full = false;
             drain(warp);
-            for (int i = first; i < last; ++i) full |= threads_[i].state == kFull;
-            if (full) continue;
+            if (seen & 1u << kFull) continue;
         }
+        if (!(seen & (1u << kReady | 1u << kFull | 1u << kAtWarp))) return;
         resolve_warp(warp);
         bool more = false;
         for (int i = first; i < last; ++i) more |= threads_[i].state == kReady || threads_[i].state == kFull;

@@ -124,6 +124,7 @@ class Worker {
     void process(int warp, uint32_t mask, uint64_t word, const uint64_t* addresses);
     void check(int warp, uint32_t mask, const uint64_t* addresses, unsigned bytes, Access access,
                uint32_t pc);
+    bool is_harmless(int warp, Region* region, uint64_t first, unsigned side_by_side);
     bool needs_no_record(Region* region, Access access);
     void check_cells(Thread* t, Region* region, size_t offset, unsigned bytes, Access access, uint32_t pc);
     void check_written(Thread* t, Region* region, size_t granule, unsigned bytes, uint32_t pc);
