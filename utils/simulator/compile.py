@@ -35,7 +35,7 @@ _CHECKED = [
     "-fno-omit-frame-pointer",
 ]
 _GCC_CHECKED = ["-fno-reorder-blocks-and-partition", "-fno-thread-jumps", "-fno-crossjumping"]
-_QUICK = ["-O2", "-fno-math-errno", "-fno-trapping-math"]
+_QUICK = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 # What the result depends on beside the source and the headers.
 _REWRITING = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("rewrite.py", "backedges.py"))
 # What would end the process ends the kernel instead.

@@ -254,6 +254,7 @@ void sim_launch(const SimLaunch* config, void (*body)(void*), void* closure) {
         w->merge_into(launch);
         give_worker(std::move(w));
     }
+    c->append_printed();
     if (c->checked)
         for (Region* r : c->regions) drop_cells(r);
     if (c->cancelled.load() && !c->failed.load()) {

@@ -30,6 +30,16 @@ void Context::fail(const Error& e) {
     failed.store(true);
 }
 
+void Context::append_printed() {
+    std::sort(printed.begin(), printed.end());
+    for (auto& [turn, text] : printed) {
+        const size_t room = output.size() < kOutputLimit ? std::min(kOutputLimit - output.size(), text.size()) : 0;
+        output.append(text, 0, room);
+        output_dropped += text.size() - room;
+    }
+    printed.clear();
+}
+
 Context::~Context() {
     for (Region* region : regions) free_region(region);
     for (void* p : allocations) free(p);

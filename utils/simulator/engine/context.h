@@ -12,6 +12,8 @@
 
 namespace sim {
 
+constexpr size_t kOutputLimit = 1 << 20;  // characters of printf that a call shows
+
 enum Space : uint8_t { kGlobal, kShared };
 // A compare-and-swap is told apart: who uses it has read the value plainly before, and tries again if that
 // was too early.
@@ -155,6 +157,8 @@ struct Context {
     std::atomic<bool> cancelled{false};
     std::string output;
     size_t output_dropped = 0;
+    std::vector<std::pair<uint64_t, std::string>> printed;  // by the blocks of the launch, with their turns
+    void append_printed();  // to the output, in the order of the blocks' turns, up to the limit
 
     Region* find(uintptr_t address) const;
     bool in_module(uintptr_t address) const {

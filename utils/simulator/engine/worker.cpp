@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -18,7 +19,6 @@ static constexpr size_t kArena =
     1 << 20;  // more than any GPU's shared memory: gaps between variables included
 static constexpr size_t kStaticLimit = 49152;  // 48 KB of static shared memory is CUDA's limit
 static constexpr size_t kGap = 256;            // unowned bytes around every shared variable
-static constexpr size_t kOutputLimit = 1 << 20;
 
 Worker::Worker() : traces_(new Trace[32]), site_slots_(4096, -1) {
     arena_ = static_cast<char*>(
@@ -53,6 +53,7 @@ void Worker::run(Context* c, Launch* launch, const SimLaunch* config, int launch
             uint64_t n = next_block->fetch_add(1);
             if (n >= blocks || context->failed.load(std::memory_order_relaxed)) break;
             if (context->cancelled.load(std::memory_order_relaxed)) break;
+            turn_ = n;
             uint64_t linear = n;
             if (context->order == 1) linear = blocks - 1 - n;
             if (context->order == 2) {
@@ -78,10 +79,12 @@ void Worker::run(Context* c, Launch* launch, const SimLaunch* config, int launch
         sim_running = nullptr;
         context->fail(fault_error);
     }
-    if (!output_.empty()) {
+    if (printed_bytes_) {
         std::lock_guard<std::mutex> lock(context->mutex);
-        context->output += output_;
-        output_.clear();
+        std::move(printed_.begin(), printed_.end(), std::back_inserter(context->printed));
+        context->output_dropped += dropped_bytes_;
+        printed_.clear();
+        printed_bytes_ = dropped_bytes_ = 0;
     }
     current_worker = nullptr;
 }
@@ -188,6 +191,11 @@ void Worker::run_warp(int warp) {
             Thread& t = threads_[i];
             const bool fresh = checked && t.state <= kFull && t.word == t.trace->word;
             if (fresh && leader) t.follow(leader);
+            // The lane after this one: where its stack goes on is not in the nearest cache any more.
+            if (const size_t next = static_cast<size_t>(i) + 1; next < threads_.size()) {
+                __builtin_prefetch(threads_[next].context);
+                __builtin_prefetch(static_cast<char*>(threads_[next].context) + 128);
+            }
             while (t.state == kReady || (t.state == kFull && t.word < t.word_end)) {
                 t.state = kReady;
                 resume(&t);
@@ -254,13 +262,13 @@ void Worker::raise(Error e) {
     siglongjmp(escape, 1);
 }
 
+// Each worker keeps as much as the whole call may print, so that what is shown does not depend on who printed
+// it.
 void Worker::print(const char* text, size_t n) {
-    size_t room = output_.size() < kOutputLimit ? kOutputLimit - output_.size() : 0;
-    output_.append(text, std::min(n, room));
-    if (n > room) {
-        std::lock_guard<std::mutex> lock(context->mutex);
-        context->output_dropped += n - room;
-    }
+    const size_t room = std::min(n, kOutputLimit - printed_bytes_);
+    if (room && (printed_.empty() || printed_.back().first != turn_)) printed_.emplace_back(turn_, "");
+    if (room) printed_.back().second.append(text, room);
+    printed_bytes_ += room, dropped_bytes_ += n - room;
 }
 
 // -------------------------------------------------------------------------------------------------- barriers

@@ -153,7 +153,9 @@ class Worker {
     bool other_barrier_ = false;
     uint32_t epoch_ = 0;
     bool tracing_warp_ = false;
-    std::string output_;
+    std::vector<std::pair<uint64_t, std::string>> printed_;  // what blocks printed, with their turns
+    size_t printed_bytes_ = 0, dropped_bytes_ = 0;
+    uint64_t turn_ = 0;
 
     // shared memory of the block
     char* arena_ = nullptr;
