@@ -1,7 +1,7 @@
 """Builds cached by content, and compilers whose errors read well. Imports nothing above `utils.errors`."""
 
 from utils.compiling.cache import build, cache_directory, content_key
-from utils.compiling.compilers import compiler_identity, compiler_version, find_cxx
+from utils.compiling.compilers import compiler_identity, compiler_version, find_cxx, is_gcc
 from utils.compiling.includes import folder_state
 from utils.compiling.runner import run_compiler
 
@@ -13,5 +13,6 @@ __all__ = [
     "content_key",
     "find_cxx",
     "folder_state",
+    "is_gcc",
     "run_compiler",
 ]

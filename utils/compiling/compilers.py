@@ -44,6 +44,11 @@ def compiler_version(executable: str) -> str:
         raise CompileError(f"The compiler {executable} cannot be started: {error.strerror}.") from error
 
 
+def is_gcc(executable: str) -> bool:
+    """Whether it understands what only GCC does; every other C++ compiler is taken for a clang."""
+    return "clang" not in compiler_version(executable)
+
+
 @functools.lru_cache(maxsize=32)
 def _version(executable: str, identity: str) -> str:
     def make(path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from utils import facade
 from utils.compiling import build as cached_build
-from utils.compiling import compiler_version, find_cxx, folder_state, run_compiler
+from utils.compiling import compiler_version, find_cxx, folder_state, is_gcc, run_compiler
 from utils.facade import Source
 from utils.simulator import engine
 from utils.simulator.backedges import thin_out
@@ -15,7 +15,6 @@ from utils.simulator.rewrite import rewrite
 _COMMON = [
     "-std=c++17",
     "-fPIC",
-    "-fno-gnu-unique",
     "-fvisibility=hidden",
     "-g1",
     "-ffp-contract=off",
@@ -34,7 +33,9 @@ _CHECKED = [
     "-fno-optimize-sibling-calls",
     "-fno-omit-frame-pointer",
 ]
+_GCC = ["-fno-gnu-unique"]  # or a template compiled again would share the old one's shared memory
 _GCC_CHECKED = ["-fno-reorder-blocks-and-partition", "-fno-thread-jumps", "-fno-crossjumping"]
+_CLANG = ["-Wno-unknown-attributes", "-Wno-ignored-optimization-argument"]
 _QUICK = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 # What the result depends on beside the source and the headers.
 _REWRITING = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("rewrite.py", "backedges.py"))
@@ -68,8 +69,9 @@ def build(
     """
     cxx = find_cxx()
     library = engine.library_path()
-    mode = _CHECKED + (_GCC_CHECKED if "clang" not in compiler_version(cxx) else []) if checked else _QUICK
-    flags = [*_COMMON, *mode, *(extra_cflags or []), *(f"-I{path}" for path in include_paths or [])]
+    gcc = is_gcc(cxx)
+    own = _GCC + (_GCC_CHECKED if checked else []) if gcc else _CLANG
+    flags = [*_COMMON, *(_CHECKED if checked else _QUICK), *own, *(extra_cflags or []), *(f"-I{path}" for path in include_paths or [])]
     key = [
         "simulated",
         compiler_version(cxx),

@@ -6,7 +6,7 @@ import ctypes
 import functools
 from pathlib import Path
 
-from utils.compiling import build, compiler_version, find_cxx, run_compiler
+from utils.compiling import build, compiler_version, find_cxx, is_gcc, run_compiler
 
 FOLDER = Path(__file__).parent
 INCLUDE = FOLDER / "include"
@@ -119,11 +119,11 @@ def library_path() -> Path:
         "-g1",
         "-fPIC",
         "-shared",
-        "-fno-gnu-unique",
         "-w",
         "-fno-semantic-interposition",
         # Ubuntu's g++ fortifies by default: its longjmp takes leaving a fiber for an attack and aborts.
         "-U_FORTIFY_SOURCE",
+        *(["-fno-gnu-unique"] if is_gcc(cxx) else []),
     ]
 
     def make(path: Path) -> None:
