@@ -1,9 +1,9 @@
 """The simulator's speed beside that of numba's CUDA simulator: `python -m utils.simulator.versus_numba`.
 
-Both run the kernel of kernels/conv2d_naive.cu on the same tensors, and their results are compared. Times are
-processor time, so that other work on the machine counts for neither. numba's simulator runs Python, one thread
-at a time; ours gets one core. numba is no dependency of the course: `--numba-python` names an interpreter that
-has it.
+Both run the kernel of kernels/conv2d_naive.cu on the same tensors, and their results are compared. Times
+are processor time, so that other work on the machine counts for neither. numba's simulator runs Python,
+one thread at a time; ours gets one core. numba is no dependency of the course: `--numba-python` names an
+interpreter that has it.
 """
 
 from __future__ import annotations
