@@ -1,4 +1,4 @@
-"""What Nsight Compute recorded, beside the simulator's counts: `python tests/ncu_records.py` prints the table."""
+"""What Nsight Compute recorded, beside the simulator's counts: `python tests/ncu_records.py` prints both."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import ncu_corpus  # noqa: E402
 import ncu_entries  # noqa: E402
 from ncu_entries import Entry  # noqa: E402
 
@@ -39,8 +38,8 @@ class Record:
     def origin(self) -> str:
         machine = self.machine
         return (
-            f"{machine['gpu']} (compute capability {machine['compute_capability']}), {machine['date']}: Nsight"
-            f" Compute {machine['ncu']}, driver {machine['driver']}, nvcc {machine['cuda']}"
+            f"{machine['gpu']} (compute capability {machine['compute_capability']}), {machine['date']}:"
+            f" Nsight Compute {machine['ncu']}, driver {machine['driver']}, nvcc {machine['cuda']}"
         )
 
 
@@ -55,23 +54,36 @@ def records() -> list[Record]:
 
 
 def as_counts(values: dict[str, int | None]) -> dict[str, dict[str, int]]:
-    """The simulator's kinds and counts from one launch's metrics; kinds that did not occur are left out."""
+    """The simulator's kinds and counts from one launch's metrics; kinds that did not occur are left out.
 
-    def value(metric: str) -> int:
-        return values.get(f"{metric}.sum") or 0
+    An asynchronous copy (LDGSTS) is among the global loads already, and is a shared store besides.
+    """
+
+    def first(*metrics: str) -> int:
+        return next((values[f"{m}.sum"] for m in metrics if values.get(f"{m}.sum") is not None), 0)
 
     def of_global(*ops: str) -> dict[str, int]:
         where = "pipe_lsu_mem_global_op"
         return {
-            what: sum(value(f"l1tex__t_{what}_{where}_{op}") for op in ops)
+            what: sum(first(f"l1tex__t_{what}_{where}_{op}") for op in ops)
             for what in ("requests", "sectors")
         }
 
     def of_shared(*ops: str) -> dict[str, int]:
-        where = "pipe_lsu_wavefronts_mem_shared_op"
+        executed = "inst_executed_op_shared"
         return {
-            "requests": sum(value(f"smsp__inst_executed_op_shared_{op}") for op in ops),
-            "wavefronts": sum(value(f"l1tex__data_{where}_{op}") for op in ops),
+            "requests": sum(
+                first(
+                    f"smsp__{executed}_{op}_pred_on_any",
+                    f"smsp__sass_{executed}_{op}",
+                    f"smsp__{executed}_{op}",
+                )
+                for op in ops
+            ),
+            "wavefronts": sum(first(f"l1tex__data_pipe_lsu_wavefronts_mem_shared_op_{op}") for op in ops),
+            "bank_conflicts": sum(
+                first(f"l1tex__data_bank_conflicts_pipe_lsu_mem_shared_op_{op}") for op in ops
+            ),
         }
 
     kinds = {
@@ -81,6 +93,9 @@ def as_counts(values: dict[str, int | None]) -> dict[str, dict[str, int]]:
         "shared_load": of_shared("ld"),
         "shared_store": of_shared("st", "atom"),
     }
+    kinds["shared_store"]["requests"] += first("smsp__sass_inst_executed_op_ldgsts")
+    for what, name in (("wavefronts", "pipe_lsu_wavefronts"), ("bank_conflicts", "bank_conflicts_pipe_lsu")):
+        kinds["shared_store"][what] += first(f"smsp__sass_l1tex_data_{name}_mem_shared_op_ldgsts")
     return {kind: counts for kind, counts in kinds.items() if counts["requests"]}
 
 
@@ -91,7 +106,7 @@ def simulated(entry: Entry) -> list[tuple[str, dict[str, dict[str, int]]]]:
         (
             launch.name,
             {
-                kind: {what: getattr(counts, what) for what in ("requests", COUNTED[kind])}
+                kind: {what: getattr(counts, what) for what in COUNTED[kind]}
                 for kind in COUNTED
                 if (counts := getattr(launch, kind)).requests
             },
@@ -100,24 +115,24 @@ def simulated(entry: Entry) -> list[tuple[str, dict[str, dict[str, int]]]]:
     ]
 
 
-# What each kind is counted in beside requests.
+_GLOBAL, _SHARED = ("requests", "sectors"), ("requests", "wavefronts", "bank_conflicts")
 COUNTED = {
-    "global_load": "sectors",
-    "global_store": "sectors",
-    "global_atomic": "sectors",
-    "shared_load": "wavefronts",
-    "shared_store": "wavefronts",
+    "global_load": _GLOBAL,
+    "global_store": _GLOBAL,
+    "global_atomic": _GLOBAL,
+    "shared_load": _SHARED,
+    "shared_store": _SHARED,
 }
 
 
 def differences(ours: dict, theirs: dict) -> dict[tuple[str, str], tuple[int, int]]:
     """{(kind, what): (simulator, ncu)} of one launch's counts that are not equal."""
-    found = {}
-    for kind, what in ((kind, what) for kind in COUNTED for what in ("requests", COUNTED[kind])):
-        pair = (ours.get(kind, {}).get(what, 0), theirs.get(kind, {}).get(what, 0))
-        if pair[0] != pair[1]:
-            found[kind, what] = pair
-    return found
+    pairs = {
+        (kind, what): (ours.get(kind, {}).get(what, 0), theirs.get(kind, {}).get(what, 0))
+        for kind, counted in COUNTED.items()
+        for what in counted
+    }
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def largest(found: dict[tuple[str, str], tuple[int, int]]) -> float:
@@ -129,7 +144,10 @@ def largest(found: dict[tuple[str, str], tuple[int, int]]) -> float:
 
 def table(record: Record) -> str:
     """Every entry's counts, the simulator's beside ncu's: requests, then sectors or wavefronts."""
-    lines = [record.origin, "simulator / ncu: requests, sectors (global) or wavefronts (shared)"]
+    lines = [
+        record.origin,
+        "simulator / ncu: requests, then sectors (global) or wavefronts and bank conflicts (shared)",
+    ]
     equal = within = 0
     for entry in ncu_entries.entries():
         if entry.name not in record.entries:
@@ -137,17 +155,17 @@ def table(record: Record) -> str:
             continue
         worst = 0.0
         cells = []
-        for (kernel, ours), (_, theirs) in zip(simulated(entry), record.launches(entry.name), strict=True):
+        for (_, ours), (_, theirs) in zip(simulated(entry), record.launches(entry.name), strict=True):
             worst = max(worst, largest(differences(ours, theirs)))
             for kind in (kind for kind in COUNTED if kind in ours or kind in theirs):
                 pairs = [
                     f"{ours.get(kind, {}).get(what, 0):,} / {theirs.get(kind, {}).get(what, 0):,}"
-                    for what in ("requests", COUNTED[kind])
+                    for what in COUNTED[kind]
                 ]
-                cells.append(f"{kind.replace('_', ' '):<14}{pairs[0]:>20}{pairs[1]:>24}")
+                cells.append(f"{kind.replace('_', ' '):<14}" + "".join(f"{pair:>22}" for pair in pairs))
         verdict = "equal" if worst == 0 else f"within {100 * worst:.2f}%"
         equal, within = equal + (worst == 0), within + (worst > 0)
-        lines += [f"{entry.name:<44}{cells[0] if cells else 'no access':<60}{verdict}"]
+        lines += [f"{entry.name:<44}{cells[0] if cells else 'no access':<82}{verdict}"]
         lines += [f"{'':<44}{cell}" for cell in cells[1:]]
     lines.append(f"{equal} kernels equal, {within} not quite")
     return "\n".join(lines)

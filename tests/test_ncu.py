@@ -3,7 +3,7 @@
 import ncu_corpus
 import ncu_entries
 import pytest
-from ncu_records import differences, largest, records, simulated, table
+from ncu_records import differences, largest, records, simulated
 
 import kernels
 
