@@ -38,7 +38,7 @@ y[i] = ((const int4*)x)[i].z;
 y[i] += x[i];
 //# ldg: global_load 1 4
 y[i] = __ldg(x + i);
-//# atomic_one: global_load 1 4, global_atomic 1 1
+//# atomic_one: global_load 1 4, global_atomic 1 32
 atomicAdd(y, x[i]);
 //# atomic_each: global_atomic 1 4
 atomicAdd(y + i, 1.0f);

@@ -326,22 +326,24 @@ switch ((int)x[i] * 5 % 11) {
         break;
     case 1:
         s += x[i + 70] * 2;
+        break;
     case 2:
         s *= x[i + 140];
+        y[i + 192] = s;
         break;
     case 3:
         y[i + 64] = s;
         break;
     case 4:
         s -= x[2 * i];
+        break;
     case 5:
         y[i + 128] = s;
+        break;
     case 6:
-        s /= x[3 * i + 1];
+        s += 3 * x[3 * i + 1];
         break;
     case 7:
-        return;
-    default:
         s = x[i + 210];
 }
 y[i] = s;
@@ -461,35 +463,63 @@ _SCATTERED = {
     "scattered_2": "lane * lane * 11 % 127",
     "scattered_3": "(lane ^ 21) * 29 % 61",
 }
-SHARED += "".join(
-    _shared(width, store, name, index, lanes)
-    for width, strides in ((4, (1, 2, 3, 4, 8, 16, 17, 32)), (8, (1, 2, 3, 4, 16)), (16, (1, 2, 3, 4, 5, 8)))
-    for store, name, index, lanes in (
-        *((False, f"stride_{k}", f"{k} * lane", "") for k in strides),
-        *((True, f"stride_{k}", f"{k} * lane", "") for k in strides if k in (1, 2, 8, 16, 32)),
-        *(
-            (False, f"{name}_stride_{k}", f"{k} * lane", lanes)
-            for name, lanes in _LANES.items()
-            for k in (1, 2)
-        ),
-        *((False, name, index, "") for name, index in _SCATTERED.items()),
-        (False, "scattered_some_lanes", _SCATTERED["scattered_1"], _LANES["some_lanes"]),
-        (True, "scattered_some_lanes", "lane * 37 % 251", _LANES["some_lanes"]),
+SHARED += (
+    "".join(
+        _shared(width, store, name, index, lanes)
+        for width, strides in (
+            (4, (1, 2, 3, 4, 8, 16, 17, 32)),
+            (8, (1, 2, 3, 4, 16)),
+            (16, (1, 2, 3, 4, 5, 8)),
+        )
+        for store, name, index, lanes in (
+            *((False, f"stride_{k}", f"{k} * lane", "") for k in strides),
+            *((True, f"stride_{k}", f"{k} * lane", "") for k in strides if k in (1, 2, 8, 16, 32)),
+            *(
+                (False, f"{name}_stride_{k}", f"{k} * lane", lanes)
+                for name, lanes in _LANES.items()
+                for k in (1, 2)
+            ),
+            *((False, name, index, "") for name, index in _SCATTERED.items()),
+            (False, "scattered_some_lanes", _SCATTERED["scattered_1"], _LANES["some_lanes"]),
+            (True, "scattered_some_lanes", "lane * 37 % 251", _LANES["some_lanes"]),
+        )
     )
-) + "".join(
-    _shared(width, False, name, index)
-    for width in (8, 16)
-    for name, index in {
-        "all_same": "5",
-        "halves_same": "lane / 16 * 5",
-        "quarters_same": "lane / 8 * 3",
-        "four_share": "lane / 4",
-        "two_share": "lane / 2",
-        "same_in_halves": "lane % 16",
-        "same_in_quarters": "lane % 8",
-        "alternate": "lane % 2 * 16",
-        "alternate_far": "lane % 4 * 32",
-    }.items()
+    + "".join(
+        _shared(width, False, name, index)
+        for width in (8, 16)
+        for name, index in {
+            "all_same": "5",
+            "halves_same": "lane / 16 * 5",
+            "quarters_same": "lane / 8 * 3",
+            "four_share": "lane / 4",
+            "neighbours_share": "lane / 2",
+            "next_but_one_share": "lane / 4 * 2 + lane % 2",
+            "next_but_three_share": "lane / 8 * 4 + lane % 4",
+            "same_in_halves": "lane % 16",
+            "same_in_quarters": "lane % 8",
+            "alternate": "lane % 2 * 16",
+            "alternate_far": "lane % 4 * 32",
+            "neighbours_share_below": "lane < 16 ? lane / 2 : lane",
+            "neighbours_below_next_but_one_above": "lane < 16 ? lane / 2 : lane / 4 * 2 + lane % 2",
+            "neighbours_or_next_but_one": "lane / 4 * 2 + (lane & 4 ? lane % 2 : lane % 4 / 2)",
+            "neighbours_share_scattered": "lane / 2 * 37 % 251",
+            "next_but_one_share_scattered": "(lane / 4 * 2 + lane % 2) * 11 % 61",
+        }.items()
+    )
+    + "".join(
+        _shared(width, store, name, index, f"{mask:#x}u >> lane & 1")
+        for width in (8, 16)
+        for store, name, mask, index in (
+            (False, "even_lanes_packed", 0x55555555, "lane / 2"),
+            (True, "even_lanes_packed", 0x55555555, "lane / 2"),
+            (False, "two_of_four_packed", 0x33333333, "lane / 4 * 2 + lane % 2"),
+            (True, "two_of_four_packed", 0x33333333, "lane / 4 * 2 + lane % 2"),
+            (False, "inner_two_of_four_packed", 0x66666666, "lane / 4 * 2 + lane % 4 / 2"),
+            (False, "four_of_eight_packed", 0x0F0F0F0F, "lane / 8 * 4 + lane % 4"),
+            (False, "either_packed", 0x35353535, "lane / 4 * 2 + (lane & 4 ? lane % 2 : lane % 4 / 2)"),
+            (False, "neighbours_share_some_lanes", 0x9C3A5F07, "lane / 2"),
+        )
+    )
 )
 
 ATOMICS = """
@@ -507,6 +537,18 @@ atomicAdd(y + i / 2, x[i]);
 atomicAdd(y + i % 4 * 9, x[i]);
 //# red_scattered <<<1, 64>>>
 atomicAdd(y + (int)x[i] * 37 % 61, 1.0f);
+//# red_uneven
+atomicAdd(y + (lane < 16 ? 0 : lane), x[i]);
+//# red_uneven_in_a_sector
+atomicAdd(y + (lane < 16 ? 0 : lane % 8), x[i]);
+//# red_uneven_sectors
+atomicAdd(y + (lane < 24 ? lane % 2 : 8 + lane % 4), x[i]);
+//# red_doubles_pairs
+atomicAdd((double*)y + i / 2, (double)x[i]);
+//# red_bits
+atomicOr((int*)y + i % 5, (int)x[i]);
+//# red_long
+atomicAdd((unsigned long long*)y + i % 12, (unsigned long long)x[i]);
 //# red_ints
 atomicAdd((int*)y + i % 8, (int)x[i]);
 //# red_doubles
@@ -533,6 +575,11 @@ y[i] = atomicMax((int*)y + 64 + i, (int)x[i]);
 y[i] = atomicCAS((int*)y + 64 + i, 0, (int)x[i]);
 //# atom_cas_one_address
 y[i] = atomicCAS((int*)y + 64, (int)x[i], 3);
+//# shared_atom_exchange_longs
+__shared__ unsigned long long bins[32];
+bins[lane] = 0;
+__syncthreads();
+y[i] = atomicExch(&bins[lane * 3 % 32], (unsigned long long)x[i]);
 //# shared_red_ints
 __shared__ int bins[64];
 bins[lane] = 0;
@@ -555,11 +602,11 @@ __syncthreads();
 atomicAdd(&bins[lane % 8 * 32], (int)x[i]);
 __syncthreads();
 y[i] = bins[lane];
-//# shared_red_ints_one_address
+//# shared_red_uneven
 __shared__ int bins[32];
 bins[lane] = 0;
 __syncthreads();
-atomicAdd(&bins[3], (int)x[i]);
+atomicAdd(&bins[lane < 9 ? 20 : lane], (int)x[i]);
 __syncthreads();
 y[i] = bins[lane];
 //# shared_red_ints_stride_2
@@ -578,13 +625,6 @@ __syncthreads();
 if ((int)x[i] % 3) atomicAdd(&bins[lane * 5 % 64], (int)x[i]);
 __syncthreads();
 y[i] = bins[lane];
-//# shared_red_doubles
-__shared__ double bins[32];
-bins[lane] = 0;
-__syncthreads();
-atomicAdd(&bins[lane], (double)x[i]);
-__syncthreads();
-y[i] = (float)bins[31 - lane];
 //# shared_atom_ints
 __shared__ int bins[32];
 bins[lane] = 0;
@@ -602,20 +642,27 @@ __shared__ int bins[32];
 bins[lane] = 0;
 __syncthreads();
 y[i] = atomicCAS(&bins[lane], 0, (int)x[i]);
-//# shared_red_floats
-__shared__ float bins[32];
+//# shared_atom_cas_pairs
+__shared__ int bins[32];
 bins[lane] = 0;
 __syncthreads();
-atomicAdd(&bins[31 - lane], x[i]);
+y[i] = atomicCAS(&bins[lane / 2], 0, (int)x[i]);
+//# shared_atom_cas_stride_4
+__shared__ int bins[128];
+for (int k = 0; k < 4; ++k) bins[32 * k + lane] = 0;
 __syncthreads();
-y[i] = bins[lane];
-//# shared_red_floats_four_addresses
-__shared__ float bins[32];
+y[i] = atomicCAS(&bins[4 * lane], 0, (int)x[i]);
+//# shared_atom_cas_longs
+__shared__ unsigned long long bins[32];
 bins[lane] = 0;
 __syncthreads();
-atomicAdd(&bins[lane % 4], x[i]);
+y[i] = atomicCAS(&bins[lane], 0ull, (unsigned long long)x[i]);
+//# shared_atom_exchange
+__shared__ int bins[64];
+bins[lane] = 0;
+bins[lane + 32] = 3;
 __syncthreads();
-y[i] = bins[lane];
+y[i] = atomicExch(&bins[lane * 3 % 64], (int)x[i]);
 """
 
 REAL = """
@@ -658,7 +705,7 @@ y[i] = 0.25f * row[threadIdx.x] + 0.5f * row[threadIdx.x + 1] + 0.25f * row[thre
 __shared__ int bins[16];
 if (threadIdx.x < 16) bins[threadIdx.x] = 0;
 __syncthreads();
-atomicAdd(&bins[(int)x[i] * 7 % 16], 1);
+atomicAdd(&bins[(int)x[i] * 7 % 16], (int)x[i + 100]);
 __syncthreads();
 if (threadIdx.x < 16) atomicAdd((int*)y + threadIdx.x, bins[threadIdx.x]);
 //# conv2d_direct <<<dim3(2, 5), dim3(32, 4)>>>
@@ -731,7 +778,7 @@ for (int k = 0; k < 4; ++k) {
     s *= x[4000 + i];
 }
 y[i] = s;
-//# adjacent_loads_of_shared
+//# adjacent_loads_of_shared: within 1%: nvcc joins four neighbouring loads into one of 16 bytes
 __shared__ __align__(16) float tile[1024];
 fill<1024>(tile, x);
 float s = 0;
@@ -739,16 +786,86 @@ float s = 0;
 for (int k = 0; k < 600; ++k) s += tile[(32 * k + 4 * lane) % 1024];
 for (int k = 0; k < 4; ++k) s += tile[4 * lane + k] * (k + 2);
 y[i] = s;
-//# unrolled_by_the_compiler
+//# unrolled_by_the_compiler: within 1%: nvcc unrolls, and lanes leave the loop apart
 float s = 0;
-for (int k = 0; k < 298 + lane % 8; ++k) s += x[32 * k + lane];
+for (int k = 0; k < 4000 + lane % 8; ++k) s += x[32 * k % 16384 + lane];
 y[i] = s;
-//# either_address
+//# jump_table_falls_through: within 1%: jumping and falling lanes do not meet
+float s = 0;
+#pragma unroll 1
+for (int k = 0; k < 400; ++k) s += x[32 * k + lane];
+switch ((int)x[i] * 5 % 11) {
+    case 0:
+        s = x[i + 1];
+        break;
+    case 1:
+        s += x[i + 70] * 2;
+    case 2:
+        s *= x[i + 140];
+        break;
+    case 3:
+        s += 5;
+        break;
+    case 4:
+        s -= x[2 * i];
+    case 5:
+        s *= 3;
+        break;
+    case 6:
+        s += x[3 * i + 1];
+        break;
+    default:
+        s -= x[i + 210];
+}
+y[i] = s;
+//# red_of_one_known_address: within 1%: nvcc adds up the warp, one lane goes
+#pragma unroll 1
+for (int k = 0; k < 4000; ++k) atomicAdd((int*)y + lane + k % 8, (int)x[i + k]);
+atomicAdd((int*)y + 100, (int)x[i]);
+//# shared_red_of_one_known_address: within 1%: nvcc adds up the warp, one lane goes
+__shared__ int bins[32];
+bins[lane] = 0;
+__syncthreads();
+#pragma unroll 1
+for (int k = 0; k < 4000; ++k) atomicAdd(&bins[lane ^ k % 32], (int)x[i + k]);
+atomicAdd(&bins[3], (int)x[i]);
+__syncthreads();
+y[i] = bins[lane];
+//# shared_increments: within 1%: lanes that add 1 to one address go together
+__shared__ int bins[32];
+bins[lane] = 0;
+__syncthreads();
+#pragma unroll 1
+for (int k = 0; k < 400; ++k) atomicAdd(&bins[lane ^ k % 32], (int)x[i + k]);
+atomicAdd(&bins[(int)x[i] * 7 % 16], 1);
+__syncthreads();
+y[i] = bins[lane];
+//# shared_red_floats: within 1%: nvcc loops over a load and a compare-and-swap
+__shared__ float bins[64];
+volatile float* mine = bins + lane;
+mine[32] = 1;
+#pragma unroll 1
+for (int k = 0; k < 400; ++k) mine[0] = x[i + k] + mine[32];
+__syncthreads();
+atomicAdd(&bins[31 - lane], x[i]);
+__syncthreads();
+y[i] = bins[lane];
+//# shared_red_doubles: within 1%: nvcc loops over a load and a compare-and-swap
+__shared__ double bins[64];
+volatile double* mine = bins + lane;
+mine[32] = 1;
+#pragma unroll 1
+for (int k = 0; k < 400; ++k) mine[0] = x[i + k] + mine[32];
+__syncthreads();
+atomicAdd(&bins[31 - lane], (double)x[i]);
+__syncthreads();
+y[i] = (float)bins[lane];
+//# either_address: within 1%: nvcc selects one of two addresses and loads once
 float s = 0;
 #pragma unroll 1
 for (int k = 0; k < 150; ++k) s += x[32 * k + i];
 y[i] = lane < 8 ? x[i] + s : x[i + 32] + s;
-//# branches_alike
+//# branches_alike: within 1%: nvcc makes one load and one store of the branches
 #pragma unroll 1
 for (int k = 1; k < 150; ++k) y[32 * k + 64 + i] = x[32 * k + i];
 if (i % 2)

@@ -59,44 +59,27 @@ REQUIRED = (
 # Not every architecture and version of ncu has these: whatever it does not know is left out.
 OPTIONAL = (
     "launch__registers_per_thread",
+    # Without instructions that all lanes skip: the compiler skips short branches by predicates.
+    *(f"smsp__inst_executed_op_shared_{op}_pred_on_any.sum" for op in ("ld", "st", "atom")),
     *(
         f"l1tex__t_{what}_pipe_lsu_mem_{memory}_op_{op}.sum"
         for what in ("requests", "sectors")
-        for memory, ops in (("global", ("atom", "red", "ldgsts")), ("local", ("ld", "st")))
-        for op in ops
+        for memory, op in (("global", "atom"), ("global", "red"), ("local", "ld"), ("local", "st"))
     ),
-    *(f"l1tex__t_sectors_pipe_lsu_mem_global_op_ldgsts_cache_{how}.sum" for how in ("access", "bypass")),
-    *(
-        f"smsp__inst_executed_op_{op}.sum"
-        for op in ("shared", "shared_atom", "shared_atom_dot_alu", "shared_atom_dot_cas")
-    ),
-    *(f"smsp__inst_executed_op_{op}.sum" for op in ("global_ld", "global_st", "global_atom", "global_red")),
-    *(f"smsp__inst_executed_op_{op}.sum" for op in ("local_ld", "local_st", "ldgsts", "ldsm")),
-    "l1tex__data_pipe_lsu_wavefronts_mem_shared.sum",
-    *(f"l1tex__data_pipe_lsu_wavefronts_mem_shared_op_{op}.sum" for op in ("atom", "ldgsts", "red", "misc")),
-    "l1tex__data_bank_conflicts_pipe_lsu_mem_shared.sum",
-    *(
-        f"l1tex__data_bank_conflicts_pipe_lsu_mem_shared_op_{op}.sum"
-        for op in ("atom", "ldgsts", "red", "misc")
-    ),
+    *(f"smsp__inst_executed_op_{op}.sum" for op in ("shared_atom_dot_alu", "shared_atom_dot_cas", "ldgsts")),
+    *(f"l1tex__data_pipe_lsu_wavefronts_mem_shared{op}.sum" for op in ("", "_op_atom", "_op_misc")),
+    "l1tex__data_bank_conflicts_pipe_lsu_mem_shared_op_atom.sum",
     "smsp__thread_inst_executed_per_inst_executed.ratio",
 )
 # Counted by patching the kernel's instructions: a run of its own, which may fail.
 PATCHED = (
+    *(f"smsp__sass_branch_targets_threads_{kind}.sum" for kind in ("uniform", "divergent")),
     "smsp__sass_average_branch_targets_threads_uniform.pct",
-    "smsp__sass_l1tex_data_pipe_lsu_wavefronts_mem_shared.sum",
-    "smsp__sass_l1tex_data_pipe_lsu_wavefronts_mem_shared_op_ld.sum",
-    "smsp__sass_l1tex_data_pipe_lsu_wavefronts_mem_shared_op_st.sum",
-    "smsp__sass_l1tex_data_bank_conflicts_pipe_lsu_mem_shared.sum",
-    *(
-        f"smsp__sass_inst_executed_op_{op}.sum"
-        for op in ("shared_ld", "shared_st", "shared_atom", "shared_atom_dot_cas")
-    ),
-    *(
-        f"smsp__sass_l1tex_t_{what}_pipe_lsu_mem_{memory}.sum"
-        for what in ("requests", "sectors")
-        for memory in ("global", "local")
-    ),
+    *(f"smsp__sass_inst_executed_op_shared_{op}.sum" for op in ("ld", "st", "atom")),
+    "smsp__sass_inst_executed_op_ldgsts.sum",
+    *(f"smsp__sass_l1tex_t_{what}_pipe_lsu_mem_global_op_ldgsts.sum" for what in ("requests", "sectors")),
+    "smsp__sass_l1tex_data_pipe_lsu_wavefronts_mem_shared_op_ldgsts.sum",
+    "smsp__sass_l1tex_data_bank_conflicts_pipe_lsu_mem_shared_op_ldgsts.sum",
 )
 
 

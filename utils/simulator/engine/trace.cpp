@@ -279,53 +279,90 @@ static unsigned count_different(uint64_t* values, int n) {
     return static_cast<unsigned>(std::unique(values, values + n) - values);
 }
 
-// 32-byte sectors touched together. Tensors start at a sector, so offsets are as good as addresses. Ideal:
-// the sectors that hold as many bytes as the lanes asked for, each byte counted once.
-static unsigned count_sectors(uint32_t mask, const uint64_t* addresses, unsigned bytes, unsigned* ideal) {
+// The most lanes at one address, for atomic operations: they take turns there. Sorted addresses.
+static unsigned most_at_one(const uint64_t* places, const uint64_t* end) {
+    unsigned most = 0;
+    for (const uint64_t* p = places; p < end;) {
+        const uint64_t* next = std::upper_bound(p, end, *p);
+        most = std::max(most, static_cast<unsigned>(next - p));
+        p = next;
+    }
+    return most;
+}
+
+// 32-byte sectors touched together, by an atomic operation as often as the lanes at one of its addresses
+// need. Tensors start at a sector, so offsets are as good as addresses. Ideal: the sectors that hold as many
+// bytes as the lanes asked for, each byte counted once.
+static unsigned count_sectors(uint32_t mask, const uint64_t* addresses, unsigned bytes, Access access,
+                              unsigned* ideal) {
     uint64_t places[32];
     int n = 0;
     for (uint32_t m = mask; m; m &= m - 1) places[n++] = addresses[__builtin_ctz(m)];
+    unsigned atomic_sectors = 0;
+    if (access >= kAtomic) {
+        std::sort(places, places + n);
+        for (uint64_t *p = places, *next; p < places + n; p = next) {
+            next = std::upper_bound(p, places + n, *p | 31);
+            atomic_sectors += most_at_one(p, next);
+        }
+    }
     const int different = static_cast<int>(count_different(places, n));
     *ideal = (static_cast<unsigned>(different) * bytes + 31) / 32;
+    if (access >= kAtomic) return atomic_sectors;
     for (int i = 0; i < different; ++i) places[i] >>= 5;  // still in order
     return static_cast<unsigned>(std::unique(places, places + different) - places);
 }
 
-// Passes through shared memory's 32 banks of 4 bytes: lanes of one pass may share a word but not a bank.
-// Accesses of 8 and 16 bytes are served by half and quarter warps.
-static unsigned count_wavefronts(uint32_t mask, const uint64_t* addresses, unsigned bytes, unsigned* ideal) {
-    const unsigned group = bytes == 16 ? 8 : bytes == 8 ? 16 : 32;
-    unsigned total = 0;
-    *ideal = 0;
-    for (unsigned from = 0; from < 32; from += group) {
-        uint32_t part = group == 32 ? mask : mask >> from & ((1u << group) - 1);
-        if (!part) continue;
-        ++*ideal;
-        uint64_t words[32][8];
-        uint8_t count[32] = {};
-        unsigned worst = 1;
-        for (; part; part &= part - 1) {
-            const uint64_t address = addresses[from + __builtin_ctz(part)];
-            for (unsigned b = 0; b < std::max(bytes, 4u); b += 4) {
-                const uint64_t word = (address + b) >> 2;
-                const unsigned bank = word & 31;
-                bool known = false;
-                for (int k = 0; k < count[bank] && k < 8; ++k) known |= words[bank][k] == word;
-                if (known) continue;
-                if (count[bank] < 8)
-                    words[bank][count[bank]] = word;
-                else {
-                    // More than eight words of one bank: rare enough to search the lanes again.
-                    for (unsigned l = from; l < from + __builtin_ctz(part); ++l)
-                        if ((mask >> l & 1) && (addresses[l] >> 2) == word) known = true;
-                    if (known) continue;
-                }
-                worst = std::max<unsigned>(worst, ++count[bank]);
-            }
-        }
-        total += worst;
+// Whether every lane's partner, `step` lanes away, is off or wants the same address.
+static bool partners_agree(uint32_t mask, const uint64_t* addresses, unsigned step) {
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const unsigned lane = __builtin_ctz(m), partner = lane ^ step;
+        if ((mask >> partner & 1) && addresses[partner] != addresses[lane]) return false;
     }
-    return total;
+    return true;
+}
+
+// Passes that some lanes, served together, make through shared memory's 32 banks of 4 bytes: lanes of one
+// pass may share a word but not a bank. Atomic operations do not share words either.
+static unsigned count_passes(uint32_t mask, const uint64_t* addresses, unsigned bytes, bool atomic) {
+    const unsigned words = std::max(bytes / 4, 1u);
+    uint32_t banks = 0;
+    for (uint32_t m = mask; m; m &= m - 1)
+        banks |= ((1u << words) - 1) << (addresses[__builtin_ctz(m)] >> 2 & 31);
+    if (__builtin_popcount(banks) == __builtin_popcount(mask) * static_cast<int>(words)) return 1;
+    uint64_t wanted[32 * 4];
+    size_t n = 0;
+    for (uint32_t m = mask; m; m &= m - 1)
+        for (unsigned k = 0; k < words; ++k) wanted[n++] = (addresses[__builtin_ctz(m)] >> 2) + k;
+    if (!atomic) n = count_different(wanted, static_cast<int>(n));
+    uint8_t of_bank[32] = {}, most = 0;
+    for (size_t k = 0; k < n; ++k) most = std::max(most, ++of_bank[wanted[k] & 31]);
+    return most;
+}
+
+// Passes through shared memory. Accesses of 8 and 16 bytes are served by half and quarter warps; two of these
+// go together where all lanes agree with their neighbours, or all with the next but one. A compare-and-swap
+// reads in one pass and writes in another.
+static unsigned count_wavefronts(uint32_t mask, const uint64_t* addresses, unsigned bytes, Access access,
+                                 unsigned* ideal) {
+    const unsigned group = bytes == 16 ? 16 : 32, times = access == kCompareAndSwap ? 2 : 1;
+    unsigned total = 0, least = 0;
+    for (unsigned from = 0; from < 32; from += group) {
+        const uint32_t part = group == 32 ? mask : mask & 0xffffu << from;
+        if (!part) continue;
+        const uint32_t lower = bytes == 16 ? part & 0x00ff00ffu : bytes == 8 ? part & 0xffffu : part;
+        if (lower == part || lower == 0 || partners_agree(part, addresses, 1) ||
+            partners_agree(part, addresses, 2)) {
+            total += count_passes(part, addresses, bytes, access >= kAtomic);
+            least += 1;
+        } else {
+            total += count_passes(lower, addresses, bytes, access >= kAtomic) +
+                     count_passes(part & ~lower, addresses, bytes, access >= kAtomic);
+            least += 2;
+        }
+    }
+    *ideal = least * times;
+    return total * times;
 }
 
 static constexpr unsigned kPcBits = 28;  // a cell's library is far below 256 MB
@@ -346,17 +383,17 @@ void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* add
     uint64_t apart = ~uint64_t(0), uneven = ~uint64_t(0);
     if (mask == ~0u) compare_addresses(addresses, bytes, &apart, &uneven);
     if (space == kGlobal) {
-        if (!apart)
+        if (!apart && access < kAtomic)
             sectors = ideal = 1;
         else if (!uneven)
             sectors = static_cast<unsigned>(((first & 31) + 32 * bytes + 31) / 32), ideal = bytes;
         else
-            sectors = count_sectors(mask, addresses, bytes, &ideal);
+            sectors = count_sectors(mask, addresses, bytes, access, &ideal);
     } else {
-        if ((!apart || !uneven) && bytes == 4)
+        if ((!apart || !uneven) && bytes == 4 && access < kAtomic)
             wavefronts = ideal = 1;
         else
-            wavefronts = count_wavefronts(mask, addresses, bytes, &ideal);
+            wavefronts = count_wavefronts(mask, addresses, bytes, access, &ideal);
     }
     c->requests += 1;
     c->sectors += sectors;

@@ -1,0 +1,45 @@
+"""The simulator's counts against what Nsight Compute recorded (tests/ncu), one test a kernel."""
+
+import ncu_corpus
+import ncu_entries
+import pytest
+from ncu_records import differences, largest, records, simulated
+
+import kernels
+
+ENTRIES = {entry.name: entry for entry in ncu_entries.entries()}
+RECORDS = records()
+AGAIN = "on a machine with a GPU and Nsight Compute: python tests/record_ncu.py"
+
+
+def test_there_is_a_record():
+    assert RECORDS, f"nothing is recorded in tests/ncu; record it {AGAIN}"
+    assert len(ncu_corpus.KERNELS) >= 36
+    for record in RECORDS:
+        assert set(record.machine) == {"gpu", "compute_capability", "driver", "cuda", "ncu", "date"}
+        assert not set(record.entries) - set(ENTRIES), f"{record.path.name} has what no longer exists"
+
+
+def test_every_kernel_of_the_course_is_an_entry():
+    assert {name.partition(".")[0] for name in ENTRIES if not ncu_entries.is_corpus(name)} == set(
+        kernels.names()
+    )
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.path.stem)
+@pytest.mark.parametrize("name", ENTRIES)
+def test_counts_are_those_of_nsight_compute(name, record):
+    entry = ENTRIES[name]
+    assert name in record.entries, f"{name} is not in {record.path.name}; record it {AGAIN}"
+    assert record.entries[name]["digest"] == entry.digest, f"{name} has changed; record it again {AGAIN}"
+    ours, theirs = simulated(entry), record.launches(name)
+    assert [kernel for kernel, _ in ours] == [kernel for kernel, _ in theirs]
+    allowed = ncu_corpus.allowance(ncu_corpus.KERNELS[name]) if ncu_entries.is_corpus(name) else None
+    for (_, mine), (_, its) in zip(ours, theirs, strict=True):
+        found = differences(mine, its)
+        if allowed is None:
+            assert not found, f"(simulator, ncu): {found}"
+        else:
+            assert allowed.fraction <= 0.01
+            assert largest(found) <= allowed.fraction, f"(simulator, ncu): {found}; {allowed.reason}"
+            assert found, f"{name} needs no allowance: the counts are equal"
