@@ -310,9 +310,14 @@ void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* add
         if (access == kLoad && bytes == 4 && nothing_new(region, offset)) continue;
         check_cells(&lanes[i], region, offset, bytes, access, pc);
     }
-    if (tracing_warp_ && context->requests.size() < 100000) {
+    if (tracing_warp_ && context->requests.size() == kMostRequests) {
+        context->requests_dropped = true;
+    } else if (tracing_warp_) {
         Request r{};
         r.pc = pc, r.what = what, r.launch = launch_index_, r.sectors = sectors, r.wavefronts = wavefronts;
+        r.warp = warp, r.epoch = epoch_;
+        const SimSharedSite* site = table_[addresses[__builtin_ctz(mask)] >> 48]->site;
+        r.variable = site ? site->name : nullptr;
         for (int i = 0; i < 32; ++i) {
             r.lanes[i].region = INT32_MIN;
             if (!(mask >> i & 1)) continue;
