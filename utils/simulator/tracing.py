@@ -109,7 +109,8 @@ def _launches(simulation: Simulation) -> list[Launch]:
             kernel_name(info.kernel.decode()),
             tuple(info.grid),
             tuple(info.block),
-            info.static_shared + info.dynamic_shared,
+            info.static_shared,
+            info.dynamic_shared,
             source,
         )
         for site in sites:
@@ -121,6 +122,7 @@ def _launches(simulation: Simulation) -> list[Launch]:
                 site.conflicts,
                 site.bytes_requested,
                 site.ideal,
+                site.bytes_requested // site.bytes,
             )
             counts.add(*numbers)
             counts.by_line.setdefault(lines[site.pc], Counts()).add(*numbers)
