@@ -79,26 +79,22 @@ def test_derived_figures(module):
 
 
 def test_threads_warps_lanes_and_shared_memory():
-    module = compile_text(
-        """
+    module = compile_text("""
 __global__ void some(const float* x, float* y) {
     __shared__ float tile[8];
     extern __shared__ float more[];
-    const int i = threadIdx.x;
+    const int i = threadIdx.y == 0 ? threadIdx.x : 99;
     if (i < 8) tile[i] = x[i];
     if (i < 4) more[i] = x[i];
     __syncthreads();
-    if (i < 8) y[i] = tile[i] + (i < 4 ? more[i] : 0);
+    if (i < 8 && blockIdx.y == 0) y[i] = tile[i] + (i < 4 ? more[i] : 0);
 }
 torch::Tensor both(torch::Tensor x) {
     auto y = torch::zeros_like(x);
     some<<<dim3(1, 3), dim3(11, 3), 64>>>(x.data_ptr<float>(), y.data_ptr<float>());
     return y;
 }
-""".replace("y[i] =", "if (blockIdx.y == 0 && threadIdx.y == 0) y[i] =").replace(
-            "i < ", "threadIdx.y == 0 && i < "
-        )
-    )
+""")
     (launch,) = profile(module.both, torch.arange(8.0))
     assert (launch.threads, launch.warps) == (99, 6)  # 33 threads a block: the second warp has one
     assert (launch.static_shared, launch.dynamic_shared, launch.shared_bytes) == (32, 64, 96)

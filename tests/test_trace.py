@@ -87,7 +87,7 @@ def test_a_block_that_is_not_there(module):
             trace(module.twice, torch.arange(64.0), warp=warp)
 
 
-def test_a_trace_that_is_cut_off_says_so(module):
+def test_a_long_trace_is_complete(module):
     assert len(trace(module.long_one, torch.arange(64.0), warp=None)) == 2 * 2001
 
 

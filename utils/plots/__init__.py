@@ -1,0 +1,10 @@
+"""The course's pictures: of speed, and of what a traced warp or block does to memory.
+
+Every function returns an IPython Image (PNG on white, readable in light and dark themes and in grey) whose
+alt text says in words what there is to see. The same data give the same bytes.
+"""
+
+from utils.plots.access import access_map
+from utils.plots.speed import ladder_chart, roofline
+
+__all__ = ["access_map", "ladder_chart", "roofline"]
