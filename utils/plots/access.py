@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image
+from utils.plots.words import active_lanes, counted, lane_ranges, tensor_of
 
 SECTOR, WORD, LINE = 32, 4, 128  # bytes
 
@@ -71,18 +72,10 @@ def _choose(requests: Any, select: int | Sequence[int] | None) -> list:
         return [requests[i] for i in ([select] if isinstance(select, int) else select)]
     busiest: dict[tuple, Any] = {}
     for request in requests:
-        key = (request.kind, request.line, _tensor(request))
-        if key not in busiest or _active(request) > _active(busiest[key]):
+        key = (request.kind, request.line, tensor_of(request))
+        if key not in busiest or active_lanes(request) > active_lanes(busiest[key]):
             busiest[key] = request
     return list(busiest.values())[:4]
-
-
-def _active(request: Any) -> int:
-    return sum(access is not None for access in request.lanes)
-
-
-def _tensor(request: Any) -> str | None:
-    return next((access.tensor for access in request.lanes if access is not None), None)
 
 
 class _Panel:
@@ -115,18 +108,18 @@ class _Panel:
     @property
     def headline(self) -> str:
         request = self.request
-        lanes = _active(request)
+        lanes = active_lanes(request)
         where = self.label or ("unknown line" if request.line is None else f"line {request.line}")
-        text = f"{where}, {request.kind.replace('_', ' ')} of {_tensor(request)}: {lanes} "
+        text = f"{where}, {request.kind.replace('_', ' ')} of {tensor_of(request)}: {lanes} "
         text += "lane" if lanes == 1 else "lanes"
         if self.shared:
-            return f"{text}, {len(self.words)} words, {_count(request.wavefronts, 'wavefront')}"
+            return f"{text}, {len(self.words)} words, {counted(request.wavefronts, 'wavefront')}"
         asked = len(self.words) * WORD
-        return f"{text}, {_count(self.sectors, 'sector')}, {asked:,} of {self.sectors * SECTOR:,} bytes used"
+        return f"{text}, {counted(self.sectors, 'sector')}, {asked:,} of {self.sectors * SECTOR:,} bytes used"
 
     @property
     def alt(self) -> str:
-        rows = _count(len(self.rows) + self.left_out, "row" if self.shared else "line")
+        rows = counted(len(self.rows) + self.left_out, "row" if self.shared else "line")
         return f"{self.headline}; the words lie in {rows} of {'32 banks' if self.shared else '128 bytes'}."
 
     def draw(self, axes, top: float) -> None:
@@ -166,7 +159,7 @@ class _Panel:
             lanes = self.words.get(row * per_row + column)
             if not lanes:
                 continue
-            x, text = edges[column], _ranges(lanes)
+            x, text = edges[column], lane_ranges(lanes)
             axes.add_patch(Rectangle((x, y - height), width, height, facecolor=KERNEL))
             size = 5.5 if len(text) <= 3 else 4.6
             axes.text(
@@ -196,16 +189,3 @@ class _Panel:
                         linewidth=1.3,
                     )
                 )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _ranges(lanes: Sequence[int]) -> str:
-    """[0, 1, 2, 3] is "0-3"; lanes that do not follow each other are counted: "5 lanes" is "5x"."""
-    if len(lanes) == 1:
-        return str(lanes[0])
-    if lanes[-1] - lanes[0] == len(lanes) - 1:
-        return f"{lanes[0]}-{lanes[-1]}"
-    return f"{len(lanes)}x"

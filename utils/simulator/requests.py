@@ -73,17 +73,19 @@ class Trace(list):
 
     Attributes:
         block: the traced block's number, (x, y, z).
+        warp: the traced warp's number, None when it is all of them.
         launches: the call's kernel launches; `launch` of requests and barriers is an index of it.
         barriers: the barriers that the block passed, in order: a list of `Barrier`.
     """
 
-    def __init__(self, requests=(), *, block=(0, 0, 0), launches=(), barriers=()):
+    def __init__(self, requests=(), *, block=(0, 0, 0), warp=None, launches=(), barriers=()):
         super().__init__(requests)
-        self.block, self.launches, self.barriers = block, list(launches), list(barriers)
+        self.block, self.warp = block, warp
+        self.launches, self.barriers = list(launches), list(barriers)
 
 
-def read_trace(simulation, launches: list[Launch], block: tuple[int, int, int]) -> Trace:
-    """What the engine recorded of a simulation's traced block."""
+def read_trace(simulation, launches: list[Launch]) -> Trace:
+    """What the engine recorded of the block and warp that a simulation watched."""
     number, dropped = ctypes.c_size_t(), ctypes.c_int()
     raw = simulation.engine.sim_requests(simulation.context, ctypes.byref(number), ctypes.byref(dropped))
     infos = [raw[i] for i in range(number.value)]
@@ -122,7 +124,8 @@ def read_trace(simulation, launches: list[Launch], block: tuple[int, int, int]) 
         )
         for info in infos
     ]
-    return Trace(requests, block=block, launches=launches, barriers=_barriers(simulation))
+    block, warp = simulation.watch
+    return Trace(requests, block=block, warp=warp, launches=launches, barriers=_barriers(simulation))
 
 
 def _barriers(simulation) -> list[Barrier]:

@@ -54,7 +54,7 @@ def trace(fn, *args, block=(0, 0, 0), warp: int | None = 0, **kwargs) -> Trace:
             )
             what = f"block {block}" if warp is None else f"warp {warp} of block {block}"
             raise ValueError(f"there is no {what}: {shapes}")
-        return read_trace(simulation, launches, block)
+        return read_trace(simulation, launches)
 
 
 def _product(dims) -> int:
