@@ -13,6 +13,8 @@ _MODULES = {
     "profile": "utils.simulator",
     "trace": "utils.simulator",
     "thread_order": "utils.simulator",
+    "occupancy": "utils.gpus",
+    "resources": "utils.inline",
     "CheckError": "utils.check",
     "check_conv2d": "utils.check",
     "check_conv1d": "utils.check",
