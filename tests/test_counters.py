@@ -164,7 +164,7 @@ def test_trace_says_what_each_lane_touches(module):
     assert [lane is not None for lane in fourth.lanes] == [False] * 16 + [True] * 16
     assert store.lanes == tuple(Access("output", 4 * k, 4) for k in range(32))
     assert (first.sectors, first.line, first.source) == (1, line_of(module.nested, "s = x[i];"), "s = x[i];")
-    assert str(first) == f"line {first.line}: global_load by 8 lanes, 1 sectors"
+    assert str(first) == f"line {first.line}: global_load by 8 lanes, 1 sector"
 
 
 def test_trace_of_another_block_and_warp(module):

@@ -22,7 +22,7 @@ COLOURS = {
 }
 MOST_STEPS = 14  # columns of a picture
 _WIDTH, _LEFT, _BARRIER = 9.6, 1.0, 0.24  # inches
-_NARROWEST = 0.55  # a step: the picture grows wider rather
+_NARROWEST = 0.48  # a step: the picture grows wider rather
 
 
 @dataclass

@@ -54,8 +54,12 @@ class Request:
 
     def __str__(self):
         active = sum(lane is not None for lane in self.lanes)
-        amount = f"{self.sectors} sectors" if self.sectors else f"{self.wavefronts} wavefronts"
-        return f"line {self.line}: {self.kind} by {active} lanes, {amount}"
+        amount = _counted(self.sectors, "sector") if self.sectors else _counted(self.wavefronts, "wavefront")
+        return f"line {self.line}: {self.kind} by {_counted(active, 'lane')}, {amount}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True)
