@@ -78,6 +78,37 @@ def test_derived_figures(module):
     assert launch.local.requests == 0 and launch.local.efficiency == 0.0
 
 
+def test_threads_warps_lanes_and_shared_memory():
+    module = compile_text("""
+__global__ void some(const float* x, float* y) {
+    __shared__ float tile[8];
+    extern __shared__ float more[];
+    const int i = threadIdx.y == 0 ? threadIdx.x : 99;
+    if (i < 8) tile[i] = x[i];
+    if (i < 4) more[i] = x[i];
+    __syncthreads();
+    if (i < 8 && blockIdx.y == 0) y[i] = tile[i] + (i < 4 ? more[i] : 0);
+}
+torch::Tensor both(torch::Tensor x) {
+    auto y = torch::zeros_like(x);
+    some<<<dim3(1, 3), dim3(11, 3), 64>>>(x.data_ptr<float>(), y.data_ptr<float>());
+    return y;
+}
+""")
+    (launch,) = profile(module.both, torch.arange(8.0))
+    assert (launch.threads, launch.warps) == (99, 6)  # 33 threads a block: the second warp has one
+    assert (launch.static_shared, launch.dynamic_shared, launch.shared_bytes) == (32, 64, 96)
+    assert (launch.global_load.lanes, launch.global_load.active_lanes) == (3 * (8 + 4), 6.0)
+    assert (launch.global_store.requests, launch.global_store.active_lanes) == (1, 8.0)
+    # Loads from shared memory: in block 0 eight lanes read tile, four of them also more.
+    assert (launch.shared_load.lanes, launch.shared_store.lanes) == (12, 36)
+    requests = 6 + 1 + 2 + 6
+    assert launch.active_lanes == (36 + 8 + 12 + 36) / requests
+    assert "96 bytes of shared memory a block (64 of them dynamic)\n" in str(launch)
+    assert f"\n  active lanes: {launch.active_lanes:.1f} of 32 a request" in str(launch)
+    assert "active lanes: 6.1 of 32" in launch._repr_html_()
+
+
 REPORT = """\
 stride_8_kernel: grid 1, block 32, 32 threads
                 requests       moved  ideally  per request  bytes asked for
@@ -133,7 +164,7 @@ def test_trace_says_what_each_lane_touches(module):
     assert [lane is not None for lane in fourth.lanes] == [False] * 16 + [True] * 16
     assert store.lanes == tuple(Access("output", 4 * k, 4) for k in range(32))
     assert (first.sectors, first.line, first.source) == (1, line_of(module.nested, "s = x[i];"), "s = x[i];")
-    assert str(first) == f"line {first.line}: global_load by 8 lanes, 1 sectors"
+    assert str(first) == f"line {first.line}: global_load by 8 lanes, 1 sector"
 
 
 def test_trace_of_another_block_and_warp(module):

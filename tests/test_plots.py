@@ -7,15 +7,32 @@ import pytest
 from IPython.display import Image
 from PIL import Image as Picture
 
-from utils.plots import access_map, ladder_chart, roofline
+from utils.plots import access_map, bank_grid, banks, ladder_chart, roofline, thread_timeline
+from utils.simulator import Barrier, Trace
 
 
 def request(
-    offsets, kind="global_load", size=4, tensor="input", line=7, wavefronts=1, source="x = input[i];"
+    offsets,
+    kind="global_load",
+    size=4,
+    tensor="input",
+    line=7,
+    wavefronts=1,
+    source="x = input[i];",
+    warp=0,
+    epoch=0,
 ):
     lanes = [None if o is None else SimpleNamespace(tensor=tensor, offset=o, size=size) for o in offsets]
     return SimpleNamespace(
-        kind=kind, line=line, source=source, launch=0, lanes=lanes, sectors=0, wavefronts=wavefronts
+        kind=kind,
+        line=line,
+        source=source,
+        launch=0,
+        lanes=lanes,
+        sectors=0,
+        wavefronts=wavefronts,
+        warp=warp,
+        epoch=epoch,
     )
 
 
@@ -37,7 +54,36 @@ POINTS = [
 CEILINGS = {"memory": 4280, "compute": {"fp32": 51, "TF32": 350}}
 COALESCED = request([4 * i for i in range(32)])
 
+
+def column(row_length, wavefronts):
+    """A warp reads one column of an array with rows of so many elements."""
+    return request(
+        [4 * row_length * i for i in range(32)], "shared_load", tensor="tile", wavefronts=wavefronts
+    )
+
+
+def half_warp(kind, tensor, line, **fields):
+    return request([4 * i if i < 16 else None for i in range(32)], kind, tensor=tensor, line=line, **fields)
+
+
+# 48 threads in two warps: load and store; a barrier at line 9; half a warp reads, one thread writes.
+STEPS = Trace(
+    [
+        request([4 * i for i in range(32)], line=8),
+        request([4 * i for i in range(32)], "shared_store", tensor="tile", line=8),
+        half_warp("global_load", "input", 8, warp=1),
+        half_warp("shared_store", "tile", 8, warp=1),
+        *[half_warp("shared_load", "tile", 11, epoch=1)] * 3,
+        request([0] + [None] * 31, "global_store", tensor="output", line=12, epoch=1),
+    ],
+    launches=[SimpleNamespace(name="blur", grid=(2, 1, 1), block=(16, 3, 1))],
+    barriers=[Barrier(0, line, "__syncthreads();", epoch) for epoch, line in enumerate((9, 13))],
+)
+
 PICTURES = {
+    "banks": lambda: bank_grid(column(32, 32), title="A column"),
+    "padded": lambda: bank_grid(column(33, 1), row_length=33),
+    "timeline": lambda: thread_timeline(STEPS, title="a block"),
     "ladder": lambda: ladder_chart(ROWS, "NVIDIA H200, 2026-11-20"),
     "roofline": lambda: roofline(POINTS, CEILINGS, "NVIDIA H200"),
     "map": lambda: access_map([COALESCED], title="a warp"),
@@ -123,7 +169,116 @@ def test_access_map_of_a_real_trace():
     assert "global store of output: 32 lanes, 4 sectors, 128 of 128 bytes used" in alt
 
 
+def colours(image):
+    """How many pixels have each colour."""
+    picture = Picture.open(io.BytesIO(image.data)).convert("RGB")
+    return {colour: count for count, colour in picture.getcolors(1 << 20)}
+
+
+def test_bank_grid_tells_lanes_that_meet_from_lanes_that_do_not():
+    before, after = bank_grid(column(32, 32)), bank_grid(column(33, 1), row_length=33)
+    start = "line 7, shared load of tile: 32 lanes, 32 words, "
+    assert before.alt == f"{start}32 wavefronts; the words lie in 1 bank of 32, at most 32 words in one bank."
+    assert after.alt == f"{start}1 wavefront; the words lie in 32 banks of 32, at most 1 word in one bank."
+    # Every pass has a shade of its own; what is served in one pass is of one shade, but for a few edges.
+    many, few = (
+        sorted((n for (red, _, blue), n in colours(image).items() if blue > red + 12), reverse=True)
+        for image in (before, after)
+    )
+    assert sum(n > 500 for n in many) == 32 and few[0] > 10 * few[1]
+
+
+@pytest.mark.parametrize(
+    "offsets, size, wavefronts, passes",
+    [
+        ([4 * i for i in range(32)], 4, 1, [0] * 32),
+        ([8 * i for i in range(32)], 4, 2, [0] * 16 + [1] * 16),
+        ([0] * 32, 4, 1, [0]),
+        ([16 * i for i in range(32)], 16, 4, [0] * 32 + [1] * 32 + [2] * 32 + [3] * 32),
+        ([8 * i for i in range(32)], 8, 2, [0] * 32 + [1] * 32),
+        ([128 * i for i in range(32)], 4, 7, [0] * 32),  # not what the model says: no passes are shown
+    ],
+)
+def test_the_passes_of_a_request(offsets, size, wavefronts, passes):
+    served = banks._passes(request(offsets, "shared_load", size=size, wavefronts=wavefronts))
+    assert [served[word] for word in sorted(served)] == passes
+
+
+def test_bank_grid_of_a_long_column_leaves_out_rows():
+    image = bank_grid(request([4 * 97 * i for i in range(32)], "shared_store", wavefronts=1))
+    assert "shared store" in image.alt and Picture.open(io.BytesIO(image.data)).size[1] < 2000
+
+
+def test_thread_timeline_says_who_does_what_when():
+    assert thread_timeline(STEPS).alt == (
+        "Timeline of 48 threads of block (0, 0, 0) of blur: interval 0: global load of input at line 8 by "
+        "all threads, shared store of tile at line 8 by all threads; barrier at line 9; interval 1: shared "
+        "load of tile at line 11 by threads 0-15, global store of output at line 12 by thread 0; barrier at "
+        "line 13; interval 2: no access to memory."
+    )
+    one = Trace(STEPS[4:], warp=0, launches=STEPS.launches, barriers=STEPS.barriers)
+    alt = thread_timeline(one, first=1).alt
+    assert alt.startswith(
+        "Timeline of 32 threads of block (0, 0, 0) of blur: interval 1: shared load of tile"
+    )
+
+
+def test_a_long_timeline_is_drawn_in_parts():
+    loop = Trace(
+        [request([0] * 32, line=line, epoch=epoch) for epoch in range(9) for line in (5, 6)],
+        launches=STEPS.launches,
+        barriers=[Barrier(0, 8, "__syncthreads();", epoch) for epoch in range(8)],
+    )
+    alt = thread_timeline(loop).alt
+    assert "interval 6" in alt and "interval 7" not in alt and alt.endswith("2 more intervals not drawn.")
+    alt = thread_timeline(loop, first=7).alt
+    assert "interval 6" not in alt and "interval 8: global load" in alt and "not drawn" not in alt
+    crowded = Trace([request([0] * 32, line=line) for line in range(40)], launches=STEPS.launches)
+    assert thread_timeline(crowded).alt.count("global load") == 40
+
+
+def test_a_timeline_of_a_real_trace():
+    import torch
+    from simulated import compile_text
+
+    from utils.simulator import trace
+
+    reverse = compile_text("""
+__global__ void reverse(const float* x, float* y) {
+    __shared__ float tile[64];
+    tile[threadIdx.x] = x[threadIdx.x];
+    __syncthreads();
+    if (threadIdx.x >= 32) y[threadIdx.x] = tile[63 - threadIdx.x];
+}
+torch::Tensor run(torch::Tensor x) {
+    auto y = torch::zeros_like(x);
+    reverse<<<1, 64>>>(x.data_ptr<float>(), y.data_ptr<float>());
+    return y;
+}
+""").run
+    found = trace(reverse, torch.zeros(64), warp=None)
+    assert thread_timeline(found).alt == (
+        "Timeline of 64 threads of block (0, 0, 0) of reverse: interval 0: global load of x at line 5 by "
+        "all threads, shared store of tile at line 5 by all threads; barrier at line 6; interval 1: shared "
+        "load of tile at line 7 by threads 32-63, global store of output at line 7 by threads 32-63."
+    )
+    assert "shared store of tile: 32 lanes, 32 words, 1 wavefront" in bank_grid(found).alt
+
+
 def test_nothing_to_draw():
+    with pytest.raises(ValueError, match="none among these"):
+        bank_grid([COALESCED])
+    with pytest.raises(ValueError, match="request 0 is a global load: only shared memory has banks"):
+        bank_grid([COALESCED], select=0)
+    with pytest.raises(ValueError, match=r"draws what trace\(fn, ..., warp=None\) returns"):
+        thread_timeline([COALESCED])
+    with pytest.raises(ValueError, match="no launch 1: the call made 1 launch"):
+        thread_timeline(STEPS, launch=1)
+    with pytest.raises(ValueError, match="first must be from 0 to 2"):
+        thread_timeline(STEPS, first=3)
+    elsewhere = Trace(STEPS, block=(5, 0, 0), launches=STEPS.launches)
+    with pytest.raises(ValueError, match=r"launch 0 has no block \(5, 0, 0\)"):
+        thread_timeline(elsewhere)
     with pytest.raises(ValueError, match="at least one row"):
         ladder_chart([])
     with pytest.raises(ValueError, match="draws one workload, not a, b"):

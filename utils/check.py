@@ -15,6 +15,7 @@ sums; it is off while a check runs.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import torch
 
 from utils.diagnosis import CheckError, Outcome, explain
 from utils.errors import KernelError
+from utils.simulator.order import ORDERS, Order, thread_order
 
 __all__ = ["Case", "CheckError", "check_conv1d", "check_conv2d", "error_bound", "poisoned"]
 
@@ -147,6 +149,9 @@ def check_conv2d(fn: Callable, cases: Iterable[Case] | None = None, **flags: boo
 
     Prints one line per group of cases. Raises `CheckError` at the first wrong result, with the case, the
     first wrong index, the expected and the actual value; a `KernelError` of the kernel passes through.
+
+    A launcher in the simulator's checked mode runs case after case forward, in reverse and in a random order
+    of its threads, every group in two of them at least; what is wrong in one order alone is told with it.
     """
     _check(fn, "conv2d", torch.nn.functional.conv2d, conv2d_cases() if cases is None else cases, flags)
 
@@ -169,15 +174,23 @@ def _check(
         raise ValueError(f"{subject.name} takes none of the options that these cases need")
     print(f"{subject.name} against PyTorch in float64")
     width = max(map(len, [*groups, "refuses what it cannot do"])) + 2
+    orders = _orders()
     for group, members in groups.items():
-        for case in members:
-            _check_case(subject, case)
+        for case in members * 2 if len(members) == 1 and subject.takes_orders else members:
+            _check_case(subject, case, next(orders))
         _report(group, len(members), width)
     if empty_batch:
-        _check_case(subject, Case("empty batch", 0, 2, (6, 7)[-subject.dims :], 3, (3, 2)[-subject.dims :]))
+        empty = Case("empty batch", 0, 2, (6, 7)[-subject.dims :], 3, (3, 2)[-subject.dims :])
+        _check_case(subject, empty, Order())
         _report("empty batch", 1, width)
     if refusals:
         _report("refuses what it cannot do", _check_refusals(subject), width)
+
+
+def _orders() -> Iterator[Order]:
+    """Forward, reverse, random, and again from the start, each time with another random order."""
+    for seed in itertools.count(1):
+        yield from (Order(name, seed if name == "random" else 0) for name in ORDERS)
 
 
 def _report(group: str, count: int, width: int) -> None:
@@ -195,6 +208,7 @@ class _Subject:
         self.dims = 2 if operator == "conv2d" else 1
         self.name = getattr(fn, "name", None) or getattr(fn, "__name__", operator)
         self.device = "cuda" if getattr(fn, "backend", None) in ("cuda", "torch") else "cpu"
+        self.takes_orders = getattr(fn, "backend", None) == "simulator" and fn.checked
         signature = getattr(fn, "signature", None)
         if signature is None:
             self.options = {option for option in OPTIONS if flags.get(option, True)}
@@ -223,7 +237,38 @@ class _Subject:
         return input, weight, bias if case.bias else None
 
 
-def _check_case(subject: _Subject, case: Case) -> None:
+def _check_case(subject: _Subject, case: Case, order: Order) -> None:
+    """Check a case in one order of threads; what is wrong in it is tried in another one before it is told."""
+    if not subject.takes_orders:
+        return _check_call(subject, case)
+    error = _error_in(order, subject, case)
+    if error is None:
+        return
+    forward = order == Order()
+    if getattr(error, "kind", None) == "timeout" or (forward and isinstance(error, KernelError)):
+        raise error
+    other = Order("reverse") if forward else Order()
+    again = _error_in(other, subject, case)
+    if again is not None:  # the order makes no difference, and forward is how the learner's own calls run
+        raise error if forward else again
+    error.args = (
+        f"{error}\nWith the threads in {other} this case is right, in {order} it is wrong: the result depends"
+        f" on who comes first, and a GPU promises no order.\nTo see it again: with {order.call}:"
+        f" {subject.name}(...)",
+    )
+    raise error
+
+
+def _error_in(order: Order, subject: _Subject, case: Case) -> CheckError | KernelError | None:
+    try:
+        with thread_order(*order):
+            _check_call(subject, case)
+    except (CheckError, KernelError) as error:
+        return error
+    return None
+
+
+def _check_call(subject: _Subject, case: Case) -> None:
     input, weight, bias = subject.tensors(case)
     before = [tensor.clone() for tensor in (input, weight, bias) if tensor is not None]
     try:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from kernels.workloads import output_size
-from utils.plots import INK, KERNEL, PAPER, SOFT, UNTOUCHED, _image
+from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image
 
 
 def window_map(
@@ -65,7 +65,7 @@ def window_map(
         + f"{outputs} windows of {taps} taps over {size} inputs with padding {padding}, stride {stride}, "
         f"dilation {dilation}; the first begins at {-padding}, the last at {last}."
     )
-    return _image(figure, alt)
+    return image(figure, alt)
 
 
 def block_map(rows: int, columns: int, block: tuple[int, int] = (32, 8), title: str = "") -> Image:
@@ -114,4 +114,4 @@ def block_map(rows: int, columns: int, block: tuple[int, int] = (32, 8), title: 
         + f"{across} x {down} blocks of {block[0]} x {block[1]} threads cover {columns} columns and {rows} "
         f"rows; {idle} of {threads} threads, at the right and at the bottom, have no output."
     )
-    return _image(figure, alt)
+    return image(figure, alt)

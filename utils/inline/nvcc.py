@@ -74,17 +74,10 @@ def compile_cuda(
 
     Raises CompileError, also where no nvcc is found.
     """
-    toolkit = find_nvcc()
-    if toolkit is None:
-        raise CompileError(
-            "No nvcc in CUDA_HOME, on the PATH or in site-packages. 'pip install .[gpu]' in the "
-            "course's folder "
-            "installs it."
-        )
-    flags = _flags(arch, list(extra_cflags), list(extra_cuda_cflags))
+    toolkit = _require_nvcc()
     include_paths = [str(Path(path).resolve()) for path in include_paths]
-    for path in (INCLUDE, *include_paths):
-        flags += ["-I", str(path)]
+    flags = _flags(arch, list(extra_cflags), list(extra_cuda_cflags), include_paths)
+    flags += ["-shared", "-Xlinker", "-z,defs"]  # an undefined function is an error now, not at the load
 
     def make(unfinished: Path) -> None:
         unit = unfinished.with_name(f"{source.name}.cu")
@@ -98,15 +91,49 @@ def compile_cuda(
     return build([*key, *flags, folder_state(include_paths)], ".so", make, directory)
 
 
-def _flags(arch: str, extra_cflags: list[str], extra_cuda_cflags: list[str]) -> list[str]:
+def compile_report(
+    source: Source,
+    arch: str,
+    *,
+    extra_cflags: Iterable[str] = (),
+    extra_cuda_cflags: Iterable[str] = (),
+    include_paths: Iterable[str | Path] = (),
+) -> str:
+    """What ptxas says of the kernels of a source compiled with the flags of `compile_cuda`, from the cache.
+
+    Raises CompileError, also where no nvcc is found.
+    """
+    toolkit = _require_nvcc()
+    include_paths = [str(Path(path).resolve()) for path in include_paths]
+    flags = _flags(arch, list(extra_cflags), list(extra_cuda_cflags), include_paths)
+
+    def make(unfinished: Path) -> None:
+        unit = unfinished.with_name(f"{source.name}.cu")
+        unit.write_text(source.text, encoding="utf-8")
+        command = [toolkit.nvcc, *flags, "-cubin", "-Xptxas", "-v", str(unit), "-o", f"{unfinished}.cubin"]
+        log = run_compiler(command, source=source, what=source.name, cwd=unfinished.parent)
+        unfinished.write_text(log, encoding="utf-8")
+
+    key = ["ptxas", source.text, headers(), compiler_version(toolkit.nvcc), toolkit.nvcc]
+    return build([*key, *flags, folder_state(include_paths)], ".ptxas", make).read_text("utf-8")
+
+
+def _require_nvcc() -> Toolkit:
+    toolkit = find_nvcc()
+    if toolkit is None:
+        raise CompileError(
+            "No nvcc in CUDA_HOME, on the PATH or in site-packages. 'pip install .[gpu]' in the "
+            "course's folder "
+            "installs it."
+        )
+    return toolkit
+
+
+def _flags(
+    arch: str, extra_cflags: list[str], extra_cuda_cflags: list[str], include_paths: list[str]
+) -> list[str]:
     number = arch.removeprefix("sm_").removeprefix("compute_")
-    flags = [
-        "-shared",
-        "-O3",
-        "-lineinfo",
-        "-Xlinker",
-        "-z,defs",
-    ]  # an undefined function is an error now, not at the load
+    flags = ["-O3", "-lineinfo"]
     if not any(flag.startswith(("-std", "--std")) for flag in extra_cflags + extra_cuda_cflags):
         flags.append("-std=c++17")
     if not any(re.match(r"-?-(?:arch|gencode|generate-code|gpu-arch)", flag) for flag in extra_cuda_cflags):
@@ -115,4 +142,6 @@ def _flags(arch: str, extra_cflags: list[str], extra_cuda_cflags: list[str]) -> 
     flags += ["-Xcompiler", "-fPIC,-fvisibility=hidden,-fno-gnu-unique,-O1"]
     for flag in extra_cflags:
         flags += [flag] if _SHARED_FLAG.match(flag) else ["-Xcompiler", flag]
+    for path in (INCLUDE, *include_paths):
+        flags += ["-I", str(path)]
     return flags + extra_cuda_cflags

@@ -1,8 +1,23 @@
 """CUDA's execution model on the CPU: the same source, each access checked, its memory requests counted."""
 
 from utils.simulator.compile import build
+from utils.simulator.order import thread_order
 from utils.simulator.report import Counts, Launch, Profile
+from utils.simulator.requests import Access, Barrier, Request, Trace
 from utils.simulator.run import run
-from utils.simulator.tracing import Access, Request, profile, trace
+from utils.simulator.tracing import profile, trace
 
-__all__ = ["Access", "Counts", "Launch", "Profile", "Request", "build", "profile", "run", "trace"]
+__all__ = [
+    "Access",
+    "Barrier",
+    "Counts",
+    "Launch",
+    "Profile",
+    "Request",
+    "Trace",
+    "build",
+    "profile",
+    "run",
+    "thread_order",
+    "trace",
+]

@@ -41,6 +41,7 @@ DETAILS = (
     "freed",
 )
 NO_REGION = -(2**31)
+EVERY_WARP = 2**32 - 1
 
 _u3 = ctypes.c_uint32 * 3
 
@@ -97,8 +98,15 @@ class RequestInfo(ctypes.Structure):
         ("launch", ctypes.c_int32),
         ("sectors", ctypes.c_uint32),
         ("wavefronts", ctypes.c_uint32),
+        ("warp", ctypes.c_int32),
+        ("epoch", ctypes.c_uint32),
+        ("variable", ctypes.c_char_p),
         ("lanes", Lane * 32),
     ]
+
+
+class BarrierInfo(ctypes.Structure):
+    _fields_ = [("launch", ctypes.c_int32), ("line", ctypes.c_int32), ("epoch", ctypes.c_uint32)]
 
 
 @functools.cache
@@ -165,7 +173,8 @@ def engine() -> ctypes.CDLL:
         ("sim_output", ctypes.c_char_p, [p, ctypes.POINTER(size)]),
         ("sim_launches", size, [p]),
         ("sim_launch_info", None, [p, size, ctypes.POINTER(LaunchInfo)]),
-        ("sim_requests", ctypes.POINTER(RequestInfo), [p, ctypes.POINTER(size)]),
+        ("sim_requests", ctypes.POINTER(RequestInfo), [p, ctypes.POINTER(size), ctypes.POINTER(i)]),
+        ("sim_barriers", ctypes.POINTER(BarrierInfo), [p, ctypes.POINTER(size)]),
     ):
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments

@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+FEW_LANES = 24  # below so many active lanes a request, of 32, the report says so
 # In the order of the tables; the first word is the memory, the second what was done to it.
 SPACES = ("global_load", "global_store", "global_atomic", "shared_load", "shared_store", "local")
 
@@ -20,6 +21,7 @@ class Counts:
         wavefronts: passes through the banks (shared memory).
         bank_conflicts: wavefronts beyond those that the width of the access needs.
         bytes_requested: bytes that the active lanes asked for, lane by lane.
+        lanes: active lanes of all requests together.
         ideal: sectors if the different bytes of every request lay side by side from the start of a sector;
             wavefronts if no two lanes met in a bank.
         by_line: the same by line of the source, largest first; empty in an entry of `by_line` itself.
@@ -31,12 +33,18 @@ class Counts:
     bank_conflicts: int = 0
     bytes_requested: int = 0
     ideal: int = 0
+    lanes: int = 0
     by_line: dict[int | None, Counts] = field(default_factory=dict, repr=False)
 
     @property
     def sectors_per_request(self) -> float:
         """32-byte sectors a request: 4 when 32 lanes read neighbouring floats, 32 when each is elsewhere."""
         return self.sectors / self.requests if self.requests else 0.0
+
+    @property
+    def active_lanes(self) -> float:
+        """Active lanes a request, 32 at most: fewer where lanes have left or wait behind a branch."""
+        return self.lanes / self.requests if self.requests else 0.0
 
     @property
     def efficiency(self) -> float:
@@ -52,23 +60,30 @@ class Counts:
     def unit(self) -> str:
         return "wavefronts" if self.wavefronts else "sectors"
 
-    def add(self, requests, sectors, wavefronts, conflicts, nbytes, ideal):
+    def add(self, requests, sectors, wavefronts, conflicts, nbytes, ideal, lanes):
         self.requests += requests
         self.sectors += sectors
         self.wavefronts += wavefronts
         self.bank_conflicts += conflicts
         self.bytes_requested += nbytes
         self.ideal += ideal
+        self.lanes += lanes
 
 
 @dataclass
 class Launch:
-    """One kernel launch: its name, grid and block (x, y, z), and `Counts` for each kind of access."""
+    """One kernel launch: its name, grid and block (x, y, z), and `Counts` for each kind of access.
+
+    Attributes:
+        static_shared: bytes of `__shared__` variables of a block, as far as its threads have come by them.
+        dynamic_shared: bytes of shared memory that the launch asked for a block.
+    """
 
     name: str
     grid: tuple[int, int, int]
     block: tuple[int, int, int]
-    shared_bytes: int
+    static_shared: int
+    dynamic_shared: int
     source: object = field(repr=False)
     global_load: Counts = field(default_factory=Counts)
     global_store: Counts = field(default_factory=Counts)
@@ -82,6 +97,24 @@ class Launch:
         gx, gy, gz = self.grid
         bx, by, bz = self.block
         return gx * gy * gz * bx * by * bz
+
+    @property
+    def warps(self) -> int:
+        """Warps of the whole grid; a block's last one may have fewer than 32 threads."""
+        gx, gy, gz = self.grid
+        bx, by, bz = self.block
+        return gx * gy * gz * -(-bx * by * bz // 32)
+
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes of shared memory of a block, static and dynamic."""
+        return self.static_shared + self.dynamic_shared
+
+    @property
+    def active_lanes(self) -> float:
+        """Active lanes a memory request of any kind: 32 when no lane ever waits behind a branch."""
+        counts = [c for _, c in self.rows()]
+        return sum(c.lanes for c in counts) / sum(c.requests for c in counts) if counts else 0.0
 
     def rows(self) -> list[tuple[str, Counts]]:
         """The kinds of access that occurred."""
@@ -106,6 +139,8 @@ class Launch:
         title = f"{self.name}: grid {_dims(self.grid)}, block {_dims(self.block)}, {self.threads:,} threads"
         if self.shared_bytes:
             title += f", {self.shared_bytes:,} bytes of shared memory a block"
+        if self.static_shared and self.dynamic_shared:
+            title += f" ({self.dynamic_shared:,} of them dynamic)"
         return title if self.rows() else title + ", no access to memory"
 
     def _table(self) -> list[tuple[str, ...]]:
@@ -125,6 +160,12 @@ class Launch:
         sentence = f"most beyond the ideal: line {line}, {kind}, {c.actual:,} {c.unit}, ideally {c.ideal:,}"
         return sentence, f"{line} | {self.source.line(line).strip()}"
 
+    def _idle(self) -> str:
+        """A sentence about lanes that take no part, where they are many; else nothing."""
+        if not self.rows() or self.active_lanes >= FEW_LANES:
+            return ""
+        return f"active lanes: {self.active_lanes:.1f} of 32 a request"
+
     def __str__(self) -> str:
         lines = [self._title()]
         if self.rows():
@@ -133,6 +174,8 @@ class Launch:
             for kind, *cells in table:
                 padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
                 lines.append("  ".join(["", f"{kind:<{widths[0]}}", *padded]).rstrip())
+        if self._idle():
+            lines.append(f"  {self._idle()}")
         worst = self._worst()
         if worst:
             lines += [f"  {worst[0]}", f"    {worst[1]}"]
@@ -147,6 +190,7 @@ class Launch:
         worst = self._worst()
         note = f"<p>{html.escape(worst[0])}<br><code>{html.escape(worst[1])}</code></p>" if worst else ""
         table = f"<table>{rows}</table>" if body else ""
+        note = (f"<p>{self._idle()}</p>" if self._idle() else "") + note
         return f"<p><b>{html.escape(self._title())}</b></p>{table}{note}"
 
 

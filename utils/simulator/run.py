@@ -16,9 +16,9 @@ from utils.errors import KernelError
 from utils.facade import Host, Signature, Source, invoke
 from utils.simulator import engine as sim
 from utils.simulator.messages import explain
+from utils.simulator.order import ORDERS, chosen_order
 
 _GUARD = 4096  # bytes that belong to nobody before and behind every tensor
-ORDERS = ("forward", "reverse", "random")
 
 
 def run(
@@ -28,15 +28,16 @@ def run(
     values: list,
     *,
     checked: bool = True,
-    order: str = "forward",
-    seed: int = 0,
+    order: str | None = None,
+    seed: int | None = None,
     timeout: float | None = None,
 ):
     """Call one launcher of a library made by `build` and return what it returns.
 
     Args:
         values: the launcher's arguments in order; tensors may be on any device and are copied to the CPU.
-        order: in which order the threads of a warp, the warps and the blocks take their turns.
+        order, seed: in which order the threads of a warp, the warps and the blocks take their turns; by
+            default as `thread_order` around the call says.
         timeout: seconds after which the call is stopped; by default the environment's CONV_TIMEOUT, or 120.
 
     Raises:
@@ -60,15 +61,13 @@ class Simulation:
         source: Source,
         *,
         checked=True,
-        order="forward",
-        seed=0,
+        order=None,
+        seed=None,
         watch=None,
         workers=None,
     ):
-        if order not in ORDERS:
-            raise ValueError(f"order must be one of {ORDERS}, not {order!r}")
         self.library, self.source, self.checked = library, source, checked
-        self.order, self.seed, self.watch = order, seed, watch
+        self.order, self.watch = chosen_order(order, seed), watch
         self.workers = workers or _workers(source)
         self.reads = False  # whether the engine records who reads what
         self.regions: dict[int, tuple[str, torch.Tensor]] = {}  # what the engine calls a region: name, tensor
@@ -87,11 +86,11 @@ class Simulation:
 
     def _open(self):
         self.context = self.engine.sim_create(
-            self.checked, self.reads, self.workers, ORDERS.index(self.order), self.seed
+            self.checked, self.reads, self.workers, ORDERS.index(self.order.name), self.order.seed
         )
         if self.watch is not None:
             block, warp = self.watch
-            self.engine.sim_trace(self.context, *block, warp)
+            self.engine.sim_trace(self.context, *block, sim.EVERY_WARP if warp is None else warp)
 
     def _close(self):
         if self._done.is_set():

@@ -2,64 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
-from dataclasses import dataclass
-
 from utils.simulator import engine as sim
 from utils.simulator.compile import build
 from utils.simulator.messages import kernel_name
 from utils.simulator.report import Counts, Launch, Profile
+from utils.simulator.requests import KINDS, Trace, read_trace
 from utils.simulator.run import Simulation
 from utils.simulator.symbols import lines_of
 
-_KINDS = {
-    (0, 0): "global_load",
-    (0, 1): "global_store",
-    (0, 2): "global_atomic",
-    (0, 3): "global_atomic",
-    (1, 0): "shared_load",
-    (1, 1): "shared_store",
-    (1, 2): "shared_store",  # an atomic on shared memory passes the banks as a store
-    (1, 3): "shared_store",
-}
 
-
-@dataclass(frozen=True)
-class Access:
-    """What one lane touches: `size` bytes at `offset` bytes from the start of `tensor`.
-
-    That is a parameter's name, "output" for what the launcher allocated, or "shared".
-    """
-
-    tensor: str
-    offset: int
-    size: int
-
-
-@dataclass(frozen=True)
-class Request:
-    """One warp-level access: `lanes` has 32 entries, None where the lane took no part."""
-
-    kind: str
-    line: int | None
-    source: str
-    launch: int
-    lanes: tuple[Access | None, ...]
-    sectors: int
-    wavefronts: int
-
-    def __str__(self):
-        active = sum(lane is not None for lane in self.lanes)
-        amount = f"{self.sectors} sectors" if self.sectors else f"{self.wavefronts} wavefronts"
-        return f"line {self.line}: {self.kind} by {active} lanes, {amount}"
-
-
-def profile(fn, *args, order: str = "forward", seed: int = 0, **kwargs) -> Profile:
+def profile(fn, *args, order: str | None = None, seed: int | None = None, **kwargs) -> Profile:
     """Run a launcher once in the simulator, checked, and count its memory requests as Nsight Compute would.
 
     Args:
         fn: a launcher of `load_inline`, built by any backend: its source is built for the simulator.
         *args, **kwargs: the launcher's arguments; tensors are copied to the CPU.
+        order, seed: as in `thread_order`, which they take the place of.
 
     Returns:
         A sequence of `Launch`, one for each kernel launch.
@@ -71,12 +29,17 @@ def profile(fn, *args, order: str = "forward", seed: int = 0, **kwargs) -> Profi
         return Profile(_launches(simulation), result)
 
 
-def trace(fn, *args, block=(0, 0, 0), warp: int = 0, **kwargs) -> list[Request]:
+def trace(fn, *args, block=(0, 0, 0), warp: int | None = 0, **kwargs) -> Trace:
     """Every memory request of one warp of one block, in order of execution; arguments as for `profile`.
 
     Args:
         block: the block's number, (x, y, z); a plain number is its x.
-        warp: the warp's number in its block: 32 threads each, counted along x, then y, then z.
+        warp: the warp's number in its block: 32 threads each, counted along x, then y, then z. None takes
+            all warps of the block: up to each barrier first those of warp 0, then those of warp 1, and so on.
+
+    Returns:
+        A list of `Request`, with the block's barriers as `.barriers`. Of one call at most the first 100,000
+        requests are kept; where there were more, a warning says so.
 
     Raises:
         ValueError: no launch has that block or that warp.
@@ -89,21 +52,22 @@ def trace(fn, *args, block=(0, 0, 0), warp: int = 0, **kwargs) -> list[Request]:
                 f"{launch.name} has {launch.grid} blocks of {-(-_product(launch.block) // 32)} warps"
                 for launch in launches
             )
-            raise ValueError(f"there is no warp {warp} of block {block}: {shapes}")
-        return _requests(simulation)
+            what = f"block {block}" if warp is None else f"warp {warp} of block {block}"
+            raise ValueError(f"there is no {what}: {shapes}")
+        return read_trace(simulation, launches)
 
 
 def _product(dims) -> int:
     return dims[0] * dims[1] * dims[2]
 
 
-def _holds(launch: Launch, block: tuple[int, int, int], warp: int) -> bool:
+def _holds(launch: Launch, block: tuple[int, int, int], warp: int | None) -> bool:
     inside = all(0 <= n < size for n, size in zip(block, launch.grid, strict=True))
-    return inside and 0 <= warp * 32 < _product(launch.block)
+    return inside and (warp is None or 0 <= warp * 32 < _product(launch.block))
 
 
 class _simulate:
-    def __init__(self, fn, args, kwargs, *, watch=None, order="forward", seed=0):
+    def __init__(self, fn, args, kwargs, *, watch=None, order=None, seed=None):
         for attribute in ("signature", "source", "options"):
             if not hasattr(fn, attribute):
                 raise TypeError(
@@ -145,11 +109,12 @@ def _launches(simulation: Simulation) -> list[Launch]:
             kernel_name(info.kernel.decode()),
             tuple(info.grid),
             tuple(info.block),
-            info.static_shared + info.dynamic_shared,
+            info.static_shared,
+            info.dynamic_shared,
             source,
         )
         for site in sites:
-            counts = getattr(launch, _KINDS[site.what >> 8, site.what & 255])
+            counts = getattr(launch, KINDS[site.what >> 8, site.what & 255])
             numbers = (
                 site.requests,
                 site.sectors,
@@ -157,39 +122,13 @@ def _launches(simulation: Simulation) -> list[Launch]:
                 site.conflicts,
                 site.bytes_requested,
                 site.ideal,
+                site.bytes_requested // site.bytes,
             )
             counts.add(*numbers)
             counts.by_line.setdefault(lines[site.pc], Counts()).add(*numbers)
-        for kind in set(_KINDS.values()):
+        for kind in set(KINDS.values()):
             counts = getattr(launch, kind)
             order = sorted(counts.by_line.items(), key=lambda item: (-item[1].actual, item[0] or 0))
             counts.by_line = dict(order)
         launches.append(launch)
     return launches
-
-
-def _requests(simulation: Simulation) -> list[Request]:
-    number = ctypes.c_size_t()
-    raw = simulation.engine.sim_requests(simulation.context, ctypes.byref(number))
-    lines = lines_of(simulation.library, simulation.source, [raw[i].pc for i in range(number.value)])
-
-    def lane(info) -> Access | None:
-        if info.region == sim.NO_REGION:
-            return None
-        name = (
-            simulation.regions[info.region][0] or "output" if info.region in simulation.regions else "shared"
-        )
-        return Access(name, info.offset, info.bytes)
-
-    return [
-        Request(
-            _KINDS[raw[i].what >> 8, raw[i].what & 255],
-            lines[raw[i].pc],
-            simulation.source.line(lines[raw[i].pc]).strip() if lines[raw[i].pc] else "",
-            raw[i].launch,
-            tuple(lane(info) for info in raw[i].lanes),
-            raw[i].sectors,
-            raw[i].wavefronts,
-        )
-        for i in range(number.value)
-    ]

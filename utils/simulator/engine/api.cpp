@@ -512,8 +512,13 @@ void sim_launch_info(Context* c, size_t i, LaunchInfo* info) {
                        {l.block.x, l.block.y, l.block.z},
                        l.line};
 }
-const Request* sim_requests(Context* c, size_t* n) {
+const Request* sim_requests(Context* c, size_t* n, int* dropped) {
     *n = c->requests.size();
+    *dropped = c->requests_dropped;
     return c->requests.data();
+}
+const Barrier* sim_barriers(Context* c, size_t* n) {
+    *n = c->barriers.size();
+    return c->barriers.data();
 }
 }

@@ -120,8 +120,18 @@ struct Request {
     uint32_t what;
     int32_t launch;
     uint32_t sectors, wavefronts;
+    int32_t warp;
+    uint32_t epoch;        // how many barriers the block has passed
+    const char* variable;  // the shared variable's name, null for global memory
     Lane lanes[32];
 };
+// A barrier that the traced block has passed; it ends the interval `epoch`.
+struct Barrier {
+    int32_t launch, line;
+    uint32_t epoch;
+};
+constexpr size_t kMostRequests = 100000;  // of one trace
+constexpr unsigned kEveryWarp = ~0u;
 
 struct Launch {
     std::string kernel;
@@ -141,11 +151,13 @@ struct Context {
     uint64_t seed = 0;
     bool tracing = false;
     uint3 trace_block{};
-    unsigned trace_warp = 0;
+    unsigned trace_warp = 0;  // or kEveryWarp
 
     std::vector<Region*> regions;  // sorted by base
     std::vector<Launch> launches;
     std::vector<Request> requests;
+    std::vector<Barrier> barriers;
+    bool requests_dropped = false;
     std::vector<std::pair<uintptr_t, size_t>>
         module;  // loaded segments of the cell's library: constants, statics
     uintptr_t module_base = 0;

@@ -406,9 +406,14 @@ void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* add
     Region* region = apart >> 48 ? nullptr : table_[first >> 48];  // null: not known to be one
     if (!region || access != kLoad || !is_harmless(warp, region, first, uneven ? 0 : bytes))
         check(warp, apart || access != kLoad ? mask : 0x80000001u, addresses, bytes, access, pc);
-    if (tracing_warp_ && context->requests.size() < 100000) {
+    if (tracing_warp_ && context->requests.size() == kMostRequests) {
+        context->requests_dropped = true;
+    } else if (tracing_warp_) {
         Request r{};
         r.pc = pc, r.what = what, r.launch = launch_index_, r.sectors = sectors, r.wavefronts = wavefronts;
+        r.warp = warp, r.epoch = epoch_;
+        const SimSharedSite* site = table_[addresses[__builtin_ctz(mask)] >> 48]->site;
+        r.variable = site ? site->name : nullptr;
         for (int i = 0; i < 32; ++i) {
             r.lanes[i].region = INT32_MIN;
             if (!(mask >> i & 1)) continue;

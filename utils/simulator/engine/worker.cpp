@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "shuffle.h"
+
 extern "C" {
 __thread SimIndices sim_indices __attribute__((tls_model("initial-exec")));
 __thread SimLane* sim_running __attribute__((tls_model("initial-exec"))) = nullptr;
@@ -56,21 +58,7 @@ void Worker::run(Context* c, Launch* launch, const SimLaunch* config, int launch
             turn_ = n;
             uint64_t linear = n;
             if (context->order == 1) linear = blocks - 1 - n;
-            if (context->order == 2) {
-                // A walk with a step coprime to the number of blocks visits each once, in an order the seed
-                // decides.
-                uint64_t step = (context->seed * 2654435761u % blocks) | 1;
-                auto gcd = [](uint64_t a, uint64_t b) {
-                    while (b) {
-                        uint64_t t = a % b;
-                        a = b;
-                        b = t;
-                    }
-                    return a;
-                };
-                while (gcd(step, blocks) != 1) step += 2;
-                linear = uint64_t((__uint128_t(n) * step + context->seed) % blocks);
-            }
+            if (context->order == 2) linear = shuffled(n, blocks, context->seed);
             run_block(linear);
         }
     } else {
@@ -132,7 +120,12 @@ void Worker::run_block(uint64_t linear) {
     }
     new_tags();
     while (live_ > 0) {
-        for (int w = 0; w < warps; ++w) run_warp(context->order == 1 ? warps - 1 - w : w);
+        // In a random order also from barrier to barrier another one.
+        const uint64_t key = mix(mix(context->seed, linear), epoch_);
+        for (int w = 0; w < warps; ++w)
+            run_warp(context->order == 0   ? w
+                     : context->order == 1 ? warps - 1 - w
+                                           : static_cast<int>(shuffled(w, warps, key)));
         if (live_ > 0) release_barrier();
     }
     report_pending();
@@ -174,20 +167,24 @@ inline __attribute__((always_inline)) void Worker::resume(Thread* t) {
     }
 }
 
+bool Worker::traced_block() const {
+    return context->tracing && !memcmp(&context->trace_block, &sim_indices.block, sizeof(uint3));
+}
+
 // Runs a warp until all its lanes wait at a barrier of the block or are done.
 void Worker::run_warp(int warp) {
     const int first = warp * 32, last = std::min<int>(first + 32, static_cast<int>(threads_.size()));
     const bool checked = context->checked;
-    tracing_warp_ = context->tracing && unsigned(warp) == context->trace_warp &&
-                    !memcmp(&context->trace_block, &sim_indices.block, sizeof(uint3));
+    tracing_warp_ =
+        traced_block() && (context->trace_warp == kEveryWarp || unsigned(warp) == context->trace_warp);
+    const uint64_t key = mix(mix(context->seed, block_linear), mix(epoch_, warp));
     for (;;) {
         bool ran = false;
         unsigned seen = 0;  // the states of the lanes after they ran, a bit each
         Trace* leader = nullptr;
         for (int k = first; k < last; ++k) {
             int i = context->order == 1 ? last - 1 - (k - first) : k;
-            if (context->order == 2)
-                i = first + (k - first + int(context->seed + block_linear)) % (last - first);
+            if (context->order == 2) i = first + static_cast<int>(shuffled(k - first, last - first, key));
             Thread& t = threads_[i];
             const bool fresh = checked && t.state <= kFull && t.word == t.trace->word;
             if (fresh && leader) t.follow(leader);
@@ -292,6 +289,7 @@ inline __attribute__((always_inline)) int Worker::barrier(int op, int predicate,
 void Worker::release_barrier() {
     if (arrived_ != static_cast<int>(threads_.size()) || other_barrier_) explain_stall();
     report_pending();
+    if (traced_block()) context->barriers.push_back({launch_index_, barrier_line_, epoch_});
     for (Thread& t : threads_) t.state = kReady;
     barrier_count_ = counted_;
     arrived_ = counted_ = 0;

@@ -113,6 +113,7 @@ class Worker {
   private:
     void run_block(uint64_t linear);
     void run_warp(int warp);
+    bool traced_block() const;
     void resume(Thread* thread);
     void release_barrier();
     void resolve_warp(int warp);

@@ -1,0 +1,12 @@
+"""The course's pictures: of speed, and of what a traced warp or block does to memory.
+
+Every function returns an IPython Image (PNG on white, readable in light and dark themes and in grey) whose
+alt text says in words what there is to see. The same data give the same bytes.
+"""
+
+from utils.plots.access import access_map
+from utils.plots.banks import bank_grid
+from utils.plots.speed import ladder_chart, roofline
+from utils.plots.timeline import thread_timeline
+
+__all__ = ["access_map", "bank_grid", "ladder_chart", "roofline", "thread_timeline"]
