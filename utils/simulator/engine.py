@@ -38,6 +38,9 @@ DETAILS = (
     "illegal-instruction",
     "out-of-stacks",
     "freed",
+    "whole-warp-waits",
+    "gate-waits",
+    "matrix-stride",
 )
 NO_REGION = -(2**31)
 
