@@ -106,7 +106,7 @@ class RequestInfo(ctypes.Structure):
 @functools.cache
 def headers() -> bytes:
     """The text of the simulator's headers, for the keys of builds."""
-    return b"".join(path.read_bytes() for path in sorted(INCLUDE.rglob("*.h")))
+    return b"".join(path.read_bytes() for path in sorted(INCLUDE.rglob("*")) if path.is_file())
 
 
 @functools.cache

@@ -113,6 +113,17 @@ void sim_write(void* address, int bytes);
 uint64_t sim_here();
 void sim_check_matrix(const void* matrix, size_t stride_in_bytes, int access, uint64_t pc);
 
+// Arithmetic rounded other than to nearest (engine/rounding.cpp).
+enum SimRounding { SIM_TOWARD_ZERO, SIM_UPWARD, SIM_DOWNWARD };
+enum SimOperation { SIM_ADD, SIM_MULTIPLY, SIM_DIVIDE, SIM_ROOT, SIM_FUSED };
+float sim_rounded_float(int operation, int rounding, float a, float b, float c);
+double sim_rounded_double(int operation, int rounding, double a, double b, double c);
+float sim_rounded_float_of_ll(long long n, int rounding);
+float sim_rounded_float_of_ull(unsigned long long n, int rounding);
+float sim_rounded_float_of_double(double x, int rounding);
+double sim_rounded_double_of_ll(long long n, int rounding);
+double sim_rounded_double_of_ull(unsigned long long n, int rounding);
+
 int sim_printf(const char* format, ...) __attribute__((format(printf, 1, 2)));
 long long sim_clock();
 [[noreturn]] void sim_unsupported(const char* what, int line);

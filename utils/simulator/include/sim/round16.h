@@ -4,14 +4,6 @@
 
 namespace sim {
 
-template <class To, class From>
-__forceinline__ To bits_as(From value) {
-    static_assert(sizeof(To) == sizeof(From), "");
-    To result;
-    __builtin_memcpy(&result, &value, sizeof result);
-    return result;
-}
-
 struct Half {
     static constexpr uint16_t kInfinity = 0x7c00;
     static SIM_RAW float to_float(uint16_t h) {
@@ -99,18 +91,5 @@ SIM_RAW uint16_t upward(double x) {
 
 inline SIM_RAW float max_or_nan(float a, float b) { return a != a ? a : b != b ? b : fmaxf(a, b); }
 inline SIM_RAW float between_0_and_1(float x) { return x > 0 ? fminf(x, 1.0f) : 0.0f; }
-
-// To an integer as CUDA converts: NaN is 0, and what does not fit becomes the nearest that does.
-template <class Integer>
-SIM_RAW Integer saturated(double whole) {
-    constexpr bool is_signed = Integer(-1) < Integer(0);
-    constexpr int digits = 8 * sizeof(Integer) - is_signed;
-    const double limit = 2.0 * static_cast<double>(uint64_t(1) << (digits - 1));
-    constexpr Integer greatest = static_cast<Integer>(~uint64_t(0) >> (64 - digits));
-    if (whole != whole) return 0;
-    if (whole >= limit) return greatest;
-    if (whole <= (is_signed ? -limit : 0.0)) return is_signed ? static_cast<Integer>(-greatest - 1) : 0;
-    return static_cast<Integer>(whole);
-}
 
 }  // namespace sim
