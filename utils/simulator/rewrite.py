@@ -110,7 +110,7 @@ def rewrite(text: str) -> str:
         if token.text == "NULL" and not _in_directive(tokens, i):
             token.text = "nullptr"
     tokens = _rewrite_shared(tokens)
-    tokens = _rewrite_launches(tokens)
+    tokens = _rewrite_launches(tokens, _plain_kernels([t for t in tokens if t.solid]))
     return "".join(token.text for token in tokens)
 
 
@@ -162,15 +162,8 @@ def _check_kernels(solid: list[_Token]) -> None:
     texts = [t.text for t in solid]
     named_in = {}  # kernel -> positions of its name in declarations and definitions
     for i, text in enumerate(texts):
-        if text == "__global__":
-            j = i + 1
-            while j + 1 < len(texts) and not (solid[j].kind == "name" and texts[j + 1] == "("):
-                j += 1
-            if texts[j : j + 1] == ["__launch_bounds__"]:
-                j = _close(texts, j + 1) + 1
-                while j + 1 < len(texts) and texts[j + 1] != "(":
-                    j += 1
-            named_in.setdefault(texts[j] if j < len(texts) else "", set()).add(j)
+        if text == "__global__" and (j := _kernel_name(solid, texts, i)) is not None:
+            named_in.setdefault(texts[j], set()).add(j)
     for i, token in enumerate(solid[:-1]):
         follows, before = texts[i + 1], texts[i - 1] if i else ""
         called = token.text in named_in and i not in named_in[token.text] and follows == "("
@@ -349,7 +342,7 @@ def _declarators(body: str):
 # --------------------------------------------------------------------------------------------------- launches
 
 
-def _rewrite_launches(tokens: list[_Token]) -> list[_Token]:
+def _rewrite_launches(tokens: list[_Token], plain_kernels: set[str]) -> list[_Token]:
     result: list[_Token] = []
     i = 0
     while i < len(tokens):
@@ -370,10 +363,53 @@ def _rewrite_launches(tokens: list[_Token]) -> list[_Token]:
         del result[start:]
         name = kernel.rstrip()
         newlines = "\n" * kernel[len(name) :].count("\n")
-        launch = f"SIM_LAUNCH({token.line}, ({configuration}), {name}){newlines}"
+        macro = "SIM_LAUNCH_TYPED" if name.rpartition("::")[2] in plain_kernels else "SIM_LAUNCH"
+        launch = f"{macro}({token.line}, ({configuration}), {name}){newlines}"
         result.append(_Token("code", launch, token.line))
         i = close + 1
     return result
+
+
+def _plain_kernels(solid: list[_Token]) -> set[str]:
+    """Kernels that are one function: no template, declared once, no default arguments, no other of that name.
+
+    Only of these does the name alone say which types the parameters have.
+    """
+    texts = [t.text for t in solid]
+    places: dict[str, list[int]] = {}
+    odd = set()
+    for i, text in enumerate(texts):
+        j = _kernel_name(solid, texts, i) if text == "__global__" else None
+        if j is None:
+            continue
+        places.setdefault(texts[j], []).append(j)
+        before = i - 1
+        while before > 0 and (solid[before].kind in ("name", "string") or texts[before] == ")"):
+            before -= 1  # static, extern "C", __launch_bounds__(256)
+            if texts[before + 1] == ")":
+                while before > 0 and texts[before] != "(":
+                    before -= 1
+                before -= 1
+        if texts[before].endswith(">") or "=" in texts[j + 1 : _close(texts, j + 1)]:
+            odd.add(texts[j])
+    for i, text in enumerate(texts[:-1]):
+        # What follows a type is declared: a function, a variable or a parameter, or a macro.
+        declares = i and (solid[i - 1].kind == "name" or texts[i - 1] in ("*", "&", ">"))
+        if text in places and i not in places[text] and declares and texts[i + 1] != "<<<":
+            odd.add(text)
+    return {name for name, found in places.items() if len(found) == 1} - odd
+
+
+def _kernel_name(solid: list[_Token], texts: list[str], i: int) -> int | None:
+    """Where the name of the kernel stands whose `__global__` is token i."""
+    j = i + 1
+    while j + 1 < len(texts):
+        if solid[j].kind == "name" and texts[j + 1] == "(":
+            if texts[j] not in ("__launch_bounds__", "__maxnreg__"):
+                return j
+            j = _close(texts, j + 1)
+        j += 1
+    return None
 
 
 def _check_launch(tokens: list[_Token], opening: int, close: int) -> None:
