@@ -171,8 +171,8 @@ __forceinline__ bool __hisnan(SIM_T a) { return (SIM_BITS(a) & 0x7fff) > sim::SI
 __forceinline__ int __hisinf(SIM_T a) {
     return (SIM_BITS(a) & 0x7fff) != sim::SIM_FORMAT::kInfinity ? 0 : SIM_BITS(a) & 0x8000 ? -1 : 1;
 }
-__forceinline__ SIM_T __hmax(SIM_T a, SIM_T b) { return SIM_T(fmaxf(SIM_FLOAT(a), SIM_FLOAT(b))); }
-__forceinline__ SIM_T __hmin(SIM_T a, SIM_T b) { return SIM_T(fminf(SIM_FLOAT(a), SIM_FLOAT(b))); }
+__forceinline__ SIM_T __hmax(SIM_T a, SIM_T b) { return SIM_T(sim::greater(SIM_FLOAT(a), SIM_FLOAT(b))); }
+__forceinline__ SIM_T __hmin(SIM_T a, SIM_T b) { return SIM_T(-sim::greater(-SIM_FLOAT(a), -SIM_FLOAT(b))); }
 __forceinline__ SIM_T __hmax_nan(SIM_T a, SIM_T b) {
     return SIM_T(sim::max_or_nan(SIM_FLOAT(a), SIM_FLOAT(b)));
 }

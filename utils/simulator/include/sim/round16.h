@@ -89,7 +89,12 @@ SIM_RAW uint16_t upward(double x) {
     return nearest & 0x8000 ? nearest - 1 : nearest + 1;
 }
 
-inline SIM_RAW float max_or_nan(float a, float b) { return a != a ? a : b != b ? b : fmaxf(a, b); }
+// The greater of two, of which +0 is more than -0 and any number more than a NaN.
+inline SIM_RAW float greater(float a, float b) {
+    if (a != a || b != b) return a != a ? b : a;
+    return a > b || (a == b && !__builtin_signbit(a)) ? a : b;
+}
+inline SIM_RAW float max_or_nan(float a, float b) { return a != a ? a : b != b ? b : greater(a, b); }
 inline SIM_RAW float between_0_and_1(float x) { return x > 0 ? fminf(x, 1.0f) : 0.0f; }
 
 }  // namespace sim
