@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import pytest
+
+from utils.facade import make_source
 from utils.inline import Module, load_inline
+from utils.inline.nvcc import compile_cuda, find_nvcc
 
 _HEADING = re.compile(r"//# (?P<name>\w+)(?: <<<(?P<launch>.*)>>>)?(?:: (?P<notes>.*))?")
 
@@ -73,5 +77,20 @@ def line_of(launcher, text: str) -> int:
     start = next(k for k, line in enumerate(lines) if f" {launcher.name}_kernel(const" in line)
     end = next(k for k in range(start, len(lines)) if lines[k] == "}")
     found = [k + 1 for k in range(start, end) if text in lines[k]]
+    assert len(found) == 1, f"{text!r} is on lines {found}"
+    return found[0]
+
+
+def nvcc_accepts(text: str, name: str) -> None:
+    """Compiles a test's source with nvcc, as the cuda backend would: it is CUDA, not our dialect."""
+    if find_nvcc() is None:
+        pytest.skip("needs nvcc")
+    compile_cuda(make_source(name, cuda_sources="#include <torch/extension.h>\n" + text), "sm_80")
+
+
+def line_with(launcher, text: str) -> int:
+    """The one line of a launcher's source that contains `text`."""
+    lines = launcher.source.parts[-1][1].split("\n")
+    found = [k + 1 for k, line in enumerate(lines) if text in line]
     assert len(found) == 1, f"{text!r} is on lines {found}"
     return found[0]

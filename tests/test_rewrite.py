@@ -55,6 +55,14 @@ LAUNCHES = {
     "struct_argument": "structured<<<2, 32>>>(Task{y, 1});",
     "null_argument": "maybe<<<2, 32>>>(y, NULL);  maybe<<<1, 1>>>(y, nullptr);",
     "default_argument": "optional<<<2, 32>>>(y);",
+    "braces_for_a_struct": "structured<<<2, 32>>>({y, 1});",
+    "braces_and_numbers": "boxed<<<2, 32>>>(y, {1, 2});",
+    "literal_zero_for_a_pointer": "pointed<<<2, 32>>>(y, 0);  inner::deeper::also<<<1, 1>>>(0, 1);",
+    "number_of_another_type": "plain<<<2, 32>>>(y, 1);  boxed<<<1, 1>>>(y, {0, true});",
+    "launch_bounds_before": "bounded<<<2, 32>>>(y, 0);",
+    "template_with_launch_bounds": "tuned<1><<<2, 32>>>(y, 1.0f);",
+    "same_name_as_a_function": "shared_name<<<2, 32>>>(y, 1);",
+    "same_name_as_a_parameter": "apply(plain, y);",
     "left_shift_is_no_launch": "plain<<<1 << 1, 1 << 5>>>(y, 1);",
 }
 BEFORE = (
@@ -71,9 +79,24 @@ struct Task { float* y; float v; };
 __global__ void maybe(float* y, const float* v) { y[blockIdx.x * blockDim.x + threadIdx.x] = v ? *v : 1; }
 __global__ void optional(float* y, float v = 1) { y[blockIdx.x * blockDim.x + threadIdx.x] += v; }
 __global__ void structured(Task t) { t.y[blockIdx.x * blockDim.x + threadIdx.x] += t.v; }
+struct Pair2 { int a; float b; };
+__global__ void boxed(float* y, Pair2 p) { y[blockIdx.x * blockDim.x + threadIdx.x] += p.a; }
+__global__ void pointed(float* y, const float* v) { y[blockIdx.x * blockDim.x + threadIdx.x] += v ? *v : 1; }
+__launch_bounds__(64) __global__ void bounded(float* y, const int* v) {
+    y[blockIdx.x * blockDim.x + threadIdx.x] += v ? 5 : 1;
+}
+template <int N> __launch_bounds__(64) __global__ void tuned(float* y, float v) {
+    y[blockIdx.x * blockDim.x + threadIdx.x] += N * v;
+}
+__global__ void shared_name(float* y, float v) { y[blockIdx.x * blockDim.x + threadIdx.x] += v; }
+int shared_name(const char* text) { return text[0]; }
+template <class Kernel> void apply(Kernel plain, float* y) { plain<<<2, 32>>>(y, 1.0f); }
 namespace inner {
 template <class First, class Second> struct Pair { typedef First A; typedef Second B; };
-namespace deeper { __global__ void add(float* y, float v) { y[blockIdx.x * blockDim.x + threadIdx.x] += v; } }
+namespace deeper {
+__global__ void also(float* y, float v) { if (y) y[0] = v; }
+__global__ void add(float* y, float v) { y[blockIdx.x * blockDim.x + threadIdx.x] += v; }
+}  // namespace deeper
 template <int N> __global__ void many(float* y) {
     for (int k = 0; k < N; ++k) y[blockIdx.x * blockDim.x + threadIdx.x] += 1.0f / N;
 }
@@ -248,6 +271,9 @@ def test_a_broken_launch_is_named_by_its_line(case):
 
 
 REFUSED = {
+    "cluster_dimensions": ("__cluster_dims__(2, 1, 1) int x;", "Thread-block clusters"),
+    "cluster_group": ("auto c = cooperative_groups::this_cluster();", "Thread-block clusters"),
+    "cooperative_launch": ("cudaLaunchCooperativeKernel(0, 1, 1, 0);", "split the kernel in two"),
     "inline PTX": (
         'asm volatile("wgmma.fence.sync.aligned;");',
         'Inline PTX, asm("wgmma.fence.sync.aligned;"',
@@ -273,14 +299,24 @@ def test_refused_by_name_and_line(case):
     assert words in str(error)
 
 
-@pytest.mark.parametrize(
-    "header", ["<mma.h>", "<cooperative_groups.h>", "<cuda/pipeline>", '"cuda_fp16.h"', "<cub/cub.cuh>"]
-)
+HEADERS = {
+    "<curand_kernel.h>": "torch.rand",
+    "<cub/cub.cuh>": "__shfl_down_sync",
+    "<thrust/device_vector.h>": "Write it as a kernel",
+    "<cuda/atomic>": "atomicAdd",
+    '"cuda/std/atomic"': "atomicAdd",
+    "<cuda/semaphore>": "backend='cuda'",
+    "<cooperative_groups/details/partitioning.h>": "backend='cuda'",
+}
+
+
+@pytest.mark.parametrize("header", HEADERS)
 def test_headers_that_the_simulator_lacks(header):
     with pytest.raises(KernelError, match="is not supported by the simulator") as caught:
         compile_text(f"\n#include {header}\nvoid go() {{}}")
     assert (caught.value.kind, caught.value.line) == ("unsupported", 3)
     assert caught.value.source == f"#include {header}"
+    assert header.strip('<>"') in str(caught.value) and HEADERS[header] in str(caught.value)
 
 
 @pytest.mark.parametrize("declaration", [

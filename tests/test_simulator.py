@@ -216,6 +216,8 @@ raise(&s[i], &x[i]);
 y[i] = s[i];
 
 //# asynchronous_copy <<<1, 16>>>: lambda x: x
+#include <cuda_pipeline.h>
+//#body
 __shared__ float4 s[16];
 __pipeline_memcpy_async(&s[i], x + 4 * i, 16);
 __pipeline_commit();

@@ -39,6 +39,9 @@ DETAILS = (
     "illegal-instruction",
     "out-of-stacks",
     "freed",
+    "whole-warp-waits",
+    "gate-waits",
+    "matrix-stride",
 )
 NO_REGION = -(2**31)
 EVERY_WARP = 2**32 - 1
@@ -112,7 +115,7 @@ class BarrierInfo(ctypes.Structure):
 @functools.cache
 def headers() -> bytes:
     """The text of the simulator's headers, for the keys of builds."""
-    return b"".join(path.read_bytes() for path in sorted(INCLUDE.rglob("*.h")))
+    return b"".join(path.read_bytes() for path in sorted(INCLUDE.rglob("*")) if path.is_file())
 
 
 @functools.cache

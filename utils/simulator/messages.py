@@ -150,6 +150,12 @@ class _Story:
 
     def _misaligned(self) -> str:
         e = self.e
+        if self.detail == "matrix-stride":
+            return (
+                f"{self.who} {_DOING[e.access]} a matrix whose rows (or columns) are {e.bytes} bytes apart: "
+                "the leading dimension of wmma's loads and stores must be a multiple of 16 bytes (8 halfs, "
+                "4 floats)."
+            )
         name, description, _, _ = self._place() if e.space == 0 else (*([self._shared()[0]] * 2), 0, 0)
         return (
             f"{self.who} {_DOING[e.access]} {e.bytes} bytes at byte {e.offset} of {description}: "
@@ -216,13 +222,27 @@ class _Story:
                 f"one{self.at_other_line}. "
                 "A __syncthreads() inside an if must be reached by all threads of the block or by none."
             )
+        where = {
+            "whole-warp-waits": "in a matrix operation of its warp",
+            "gate-waits": "for others at a cuda::barrier or cuda::pipeline",
+        }.get(self.detail, "in a warp-level operation")
         return (
-            f"{self.who} waits at this barrier while {self.other} waits in a warp-level "
-            f"operation{self.at_other_line}: "
+            f"{self.who} waits at this barrier while {self.other} waits {where}{self.at_other_line}: "
             "neither can go on."
         )
 
     def _deadlock(self) -> str:
+        if self.detail == "whole-warp-waits":
+            return (
+                f"{self.who} waits in a matrix operation (wmma), to which not all 32 lanes of its warp come. "
+                "A warp loads, multiplies and stores a matrix together: let all of its lanes make the same "
+                "call, and blocks have a multiple of 32 threads."
+            )
+        if self.detail == "gate-waits":
+            return (
+                f"{self.who} waits for a phase of a cuda::barrier or cuda::pipeline that never ends: fewer "
+                "threads arrive at it (or commit to it) than it was initialised for."
+            )
         return (
             f"{self.who} waits in a warp-level operation with mask {self.e.offset & 0xFFFFFFFF:#010x}, but "
             "not all lanes of that "

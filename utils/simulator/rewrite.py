@@ -7,6 +7,7 @@ never change.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from utils.errors import CompileError, KernelError
 
@@ -23,19 +24,46 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-# Headers whose features the simulator does not have; a compiler's 'no such file' would not say so.
+_NEEDS_GPU = "It needs a GPU: load it with backend='cuda'."
+# Headers (and what begins with them) whose features the simulator does not have, with what to do instead; a
+# compiler's 'no such file' would not say so.
 _UNSUPPORTED_HEADERS = {
-    "mma.h": "tensor-core fragments (nvcuda::wmma)",
-    "cooperative_groups.h": "cooperative groups",
-    "cuda/pipeline": "cuda::pipeline",
-    "cuda/barrier": "cuda::barrier",
-    "cuda/std/atomic": "cuda::std::atomic",
-    "cuda_fp16.h": "half precision",
-    "cuda_bf16.h": "bfloat16",
-    "curand_kernel.h": "cuRAND",
-    "cub/cub.cuh": "CUB",
-    "thrust/device_vector.h": "Thrust",
+    "curand": (
+        "cuRAND",
+        "Make the random numbers with torch.rand in Python and pass them in, or load it with backend='cuda'.",
+    ),
+    "cub/": (
+        "CUB",
+        "Write the reduction with __shfl_down_sync and shared memory, or load it with backend='cuda'.",
+    ),
+    "thrust/": ("Thrust", "Write it as a kernel, or load it with backend='cuda'."),
+    "cuda/atomic": ("cuda::atomic", "Use atomicAdd, atomicCAS and the like, or load it with backend='cuda'."),
+    "cuda/std/atomic": (
+        "cuda::std::atomic",
+        "Use atomicAdd, atomicCAS and the like, or load it with backend='cuda'.",
+    ),
+    "cuda/": ("This part of libcu++", _NEEDS_GPU),
+    "cooperative_groups/": ("This part of cooperative groups", _NEEDS_GPU),
+    "cutlass/": ("CUTLASS", _NEEDS_GPU),
+    "cute/": ("CuTe", _NEEDS_GPU),
+    "cuda_fp8": ("FP8", _NEEDS_GPU),
+    "cuda_fp6": ("FP6", _NEEDS_GPU),
+    "cuda_fp4": ("FP4", _NEEDS_GPU),
 }
+_NO_CLUSTERS = "Thread-block clusters exist on Hopper and later GPUs alone: load it with backend='cuda'."
+_NO_COOPERATIVE = (
+    "All blocks of a grid cannot wait for each other in it: split the kernel in two at that place, "
+    "since a launch begins when the one before has ended."
+)
+_UNSUPPORTED_NAMES = {
+    "__cluster_dims__": _NO_CLUSTERS,
+    "this_cluster": _NO_CLUSTERS,
+    "cluster_group": _NO_CLUSTERS,
+    "cudaLaunchKernelEx": _NO_CLUSTERS,
+    "cudaLaunchKernelExC": _NO_CLUSTERS,
+    "cudaLaunchCooperativeKernel": _NO_COOPERATIVE,
+}
+_INCLUDE = Path(__file__).with_name("include")
 
 
 class _Token:
@@ -82,13 +110,12 @@ def rewrite(text: str) -> str:
         if token.text == "NULL" and not _in_directive(tokens, i):
             token.text = "nullptr"
     tokens = _rewrite_shared(tokens)
-    tokens = _rewrite_launches(tokens)
+    tokens = _rewrite_launches(tokens, _plain_kernels([t for t in tokens if t.solid]))
     return "".join(token.text for token in tokens)
 
 
 def _unsupported(what: str, token: _Token, tokens: list[_Token], advice: str) -> KernelError:
-    on_line = [t.text for t in tokens if t.line == token.line and "\n" not in t.text]
-    source = "".join(on_line).strip()
+    source = _line_around(tokens, tokens.index(token))
     return KernelError(
         f"{what} is not supported by the simulator (line {token.line}: {source}). {advice}",
         kind="unsupported",
@@ -97,20 +124,34 @@ def _unsupported(what: str, token: _Token, tokens: list[_Token], advice: str) ->
     )
 
 
+def _line_around(tokens: list[_Token], i: int) -> str:
+    """The text of the line that token i stands on."""
+    first, last = i, i
+    while first and "\n" not in tokens[first - 1].text:
+        first -= 1
+    while last + 1 < len(tokens) and "\n" not in tokens[last + 1].text:
+        last += 1
+    return "".join(token.text for token in tokens[first : last + 1]).strip()
+
+
 def _refuse(tokens: list[_Token]) -> None:
-    def unsupported(what, token):
-        raise _unsupported(what, token, tokens, "It needs a GPU: load it with backend='cuda'.")
+    def unsupported(what, token, advice=_NEEDS_GPU):
+        raise _unsupported(what, token, tokens, advice)
 
     solid = [t for t in tokens if t.solid]
     for i, token in enumerate(solid):
         if token.text == "#" and i + 1 < len(solid) and solid[i + 1].text == "include":
-            header = "".join(t.text for t in solid[i + 2 : i + 10] if t.line == token.line).strip('<>"')
-            for name, feature in _UNSUPPORTED_HEADERS.items():
+            header = "".join(t.text for t in solid[i + 2 : i + 12] if t.line == token.line).strip('<>"')
+            if (_INCLUDE / header).is_file():
+                continue
+            for name, (feature, advice) in _UNSUPPORTED_HEADERS.items():
                 if header.startswith(name):
-                    unsupported(f"{feature} (#include <{name}>)", token)
+                    unsupported(f"{feature} (#include <{header}>)", token, advice)
         elif token.kind == "name" and token.text in ("asm", "__asm__", "__asm"):
             instruction = next((t.text for t in solid[i + 1 : i + 6] if t.kind in ("string", "raw")), "")
             unsupported(f"Inline PTX, asm({instruction[:40]}...)," if instruction else "Inline PTX", token)
+        elif token.kind == "name" and token.text in _UNSUPPORTED_NAMES:
+            unsupported(f"`{token.text}`", token, _UNSUPPORTED_NAMES[token.text])
 
 
 # ---------------------------------------------------------------------------------------------- shared memory
@@ -121,15 +162,8 @@ def _check_kernels(solid: list[_Token]) -> None:
     texts = [t.text for t in solid]
     named_in = {}  # kernel -> positions of its name in declarations and definitions
     for i, text in enumerate(texts):
-        if text == "__global__":
-            j = i + 1
-            while j + 1 < len(texts) and not (solid[j].kind == "name" and texts[j + 1] == "("):
-                j += 1
-            if texts[j : j + 1] == ["__launch_bounds__"]:
-                j = _close(texts, j + 1) + 1
-                while j + 1 < len(texts) and texts[j + 1] != "(":
-                    j += 1
-            named_in.setdefault(texts[j] if j < len(texts) else "", set()).add(j)
+        if text == "__global__" and (j := _kernel_name(solid, texts, i)) is not None:
+            named_in.setdefault(texts[j], set()).add(j)
     for i, token in enumerate(solid[:-1]):
         follows, before = texts[i + 1], texts[i - 1] if i else ""
         called = token.text in named_in and i not in named_in[token.text] and follows == "("
@@ -308,7 +342,7 @@ def _declarators(body: str):
 # --------------------------------------------------------------------------------------------------- launches
 
 
-def _rewrite_launches(tokens: list[_Token]) -> list[_Token]:
+def _rewrite_launches(tokens: list[_Token], plain_kernels: set[str]) -> list[_Token]:
     result: list[_Token] = []
     i = 0
     while i < len(tokens):
@@ -329,10 +363,53 @@ def _rewrite_launches(tokens: list[_Token]) -> list[_Token]:
         del result[start:]
         name = kernel.rstrip()
         newlines = "\n" * kernel[len(name) :].count("\n")
-        launch = f"SIM_LAUNCH({token.line}, ({configuration}), {name}){newlines}"
+        macro = "SIM_LAUNCH_TYPED" if name.rpartition("::")[2] in plain_kernels else "SIM_LAUNCH"
+        launch = f"{macro}({token.line}, ({configuration}), {name}){newlines}"
         result.append(_Token("code", launch, token.line))
         i = close + 1
     return result
+
+
+def _plain_kernels(solid: list[_Token]) -> set[str]:
+    """Kernels that are one function: no template, declared once, no default arguments, no other of that name.
+
+    Only of these does the name alone say which types the parameters have.
+    """
+    texts = [t.text for t in solid]
+    places: dict[str, list[int]] = {}
+    odd = set()
+    for i, text in enumerate(texts):
+        j = _kernel_name(solid, texts, i) if text == "__global__" else None
+        if j is None:
+            continue
+        places.setdefault(texts[j], []).append(j)
+        before = i - 1
+        while before > 0 and (solid[before].kind in ("name", "string") or texts[before] == ")"):
+            before -= 1  # static, extern "C", __launch_bounds__(256)
+            if texts[before + 1] == ")":
+                while before > 0 and texts[before] != "(":
+                    before -= 1
+                before -= 1
+        if texts[before].endswith(">") or "=" in texts[j + 1 : _close(texts, j + 1)]:
+            odd.add(texts[j])
+    for i, text in enumerate(texts[:-1]):
+        # What follows a type is declared: a function, a variable or a parameter, or a macro.
+        declares = i and (solid[i - 1].kind == "name" or texts[i - 1] in ("*", "&", ">"))
+        if text in places and i not in places[text] and declares and texts[i + 1] != "<<<":
+            odd.add(text)
+    return {name for name, found in places.items() if len(found) == 1} - odd
+
+
+def _kernel_name(solid: list[_Token], texts: list[str], i: int) -> int | None:
+    """Where the name of the kernel stands whose `__global__` is token i."""
+    j = i + 1
+    while j + 1 < len(texts):
+        if solid[j].kind == "name" and texts[j + 1] == "(":
+            if texts[j] not in ("__launch_bounds__", "__maxnreg__"):
+                return j
+            j = _close(texts, j + 1)
+        j += 1
+    return None
 
 
 def _check_launch(tokens: list[_Token], opening: int, close: int) -> None:

@@ -91,7 +91,10 @@ enum Detail {
     kWarpWaits,
     kIllegalInstruction,
     kOutOfStacks,
-    kFreed
+    kFreed,
+    kWholeWarpWaits,  // in an operation that needs all 32 lanes
+    kGateWaits,       // at a cuda::barrier or cuda::pipeline
+    kMatrixStride     // rows of a matrix not a multiple of 16 bytes apart
 };
 
 struct Counts {

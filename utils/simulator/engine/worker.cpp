@@ -126,7 +126,7 @@ void Worker::run_block(uint64_t linear) {
             run_warp(context->order == 0   ? w
                      : context->order == 1 ? warps - 1 - w
                                            : static_cast<int>(shuffled(w, warps, key)));
-        if (live_ > 0) release_barrier();
+        if (live_ > 0 && !open_gates()) release_barrier();
     }
     report_pending();
     static_max_ = std::max(static_max_, static_used_);
@@ -303,19 +303,26 @@ void Worker::new_tags() {
 }
 
 void Worker::explain_stall() {
-    const Thread *at_warp = nullptr, *at_barrier = nullptr, *done = nullptr, *elsewhere = nullptr;
+    const Thread *waits = nullptr, *at_barrier = nullptr, *done = nullptr, *elsewhere = nullptr;
     for (const Thread& t : threads_) {
-        if (t.state == kAtWarp && !at_warp) at_warp = &t;
+        if ((t.state == kAtWarp || t.state == kAtGate) && !waits) waits = &t;
         if (t.state == kAtBarrier && !at_barrier) at_barrier = &t;
         if (t.state == kAtBarrier && at_barrier && t.line != at_barrier->line && !elsewhere) elsewhere = &t;
         if (t.state == kDone && !done) done = &t;
     }
-    const Thread* named = at_barrier ? at_barrier : at_warp;
-    const Thread* other = at_barrier ? (done ? done : elsewhere ? elsewhere : at_warp) : nullptr;
+    const Thread* named = at_barrier ? at_barrier : waits;
+    const Thread* other = at_barrier ? (done ? done : elsewhere ? elsewhere : waits) : nullptr;
     Error e = error_here(at_barrier ? kBarrierDivergence : kDeadlock, kWarpWaits, 0, named->line);
-    if (at_barrier) e.detail = done ? kExitedBeforeBarrier : elsewhere ? kOtherBarrier : kWarpWaits;
+    if (waits && waits->state == kAtGate)
+        e.detail = kGateWaits;
+    else if (waits && waits->warp_op == SIM_WARP_WHOLE)
+        e.detail = kWholeWarpWaits;
+    if (at_barrier && done)
+        e.detail = kExitedBeforeBarrier;
+    else if (at_barrier && elsewhere)
+        e.detail = kOtherBarrier;
     memcpy(e.thread, &named->index, sizeof e.thread);
-    if (at_warp) e.offset = at_warp->mask;
+    if (waits) e.offset = waits->mask;
     if (other) {
         e.has_other = 1;
         memcpy(e.other_block, &sim_indices.block, sizeof e.other_block);
@@ -358,11 +365,13 @@ void Worker::resolve_warp(int warp) {
             continue;
         }
         uint32_t group = 0;
-        bool complete = true;
+        const bool whole = lanes[i].warp_op == SIM_WARP_WHOLE;
+        bool complete = !whole || n == 32;
         for (int j = 0; j < n; ++j) {
-            if (!(lanes[i].mask >> j & 1) || lanes[j].state == kDone) continue;
+            if (!(lanes[i].mask >> j & 1)) continue;
+            if (lanes[j].state == kDone && !whole) continue;
             complete &= lanes[j].state == kAtWarp && lanes[j].mask == lanes[i].mask &&
-                        lanes[j].warp_op == lanes[i].warp_op;
+                        lanes[j].warp_op == lanes[i].warp_op && (!whole || lanes[j].line == lanes[i].line);
             group |= 1u << j;
         }
         if (!complete || !(group >> i & 1)) continue;
@@ -405,6 +414,7 @@ void Worker::resolve_warp(int warp) {
             }
             started = true;
         }
+        if (whole) run_collective(before);
         for (int j = 0; j < n; ++j) {
             if (!(group >> j & 1)) continue;
             Thread& t = lanes[j];

@@ -12,7 +12,7 @@
 
 namespace sim {
 
-enum State : uint8_t { kReady, kFull, kAtBarrier, kAtWarp, kDone };
+enum State : uint8_t { kReady, kFull, kAtBarrier, kAtWarp, kAtGate, kDone };
 
 // An event of a lane between two points of synchronisation. `word` orders and identifies it: deepest call
 // first, then lowest address of code, then the call path and what it does, so that equal words are one
@@ -94,6 +94,8 @@ class Worker {
     void* dynamic_shared(const char* name, int line, size_t granule);
     uint64_t warp_operation(int op, uint32_t mask, int line, uint64_t value, int source_lane);
     int barrier(int op, int predicate, int line);
+    void wait_for_change(const uint32_t* word, uint32_t old, int line);
+    void check_matrix(const void* matrix, size_t stride, Access access, uint64_t pc);
     void record(uintptr_t address, unsigned size_log2, Access access, uint64_t pc);
     void enter_function(uint64_t pc);
     void leave_function();
@@ -116,6 +118,7 @@ class Worker {
     bool traced_block() const;
     void resume(Thread* thread);
     void release_barrier();
+    bool open_gates();
     void resolve_warp(int warp);
     void explain_stall();
     Error stopped_at(int warp) const;
@@ -182,6 +185,8 @@ class Worker {
     std::vector<Site> sites_;
     std::vector<int> site_slots_;
 };
+
+void run_collective(const uint64_t (&arguments)[32]);
 
 // Read at every access of a kernel, hence the fastest kind of thread-local variable.
 extern __thread Worker* current_worker __attribute__((tls_model("initial-exec")));

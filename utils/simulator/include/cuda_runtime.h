@@ -29,8 +29,13 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
+#define __maxnreg__(n)
 #define __align__(n) __attribute__((aligned(n)))
 #define __grid_constant__
+#if !defined(__clang__)
+#define __builtin_assume(condition) ((void)0)
+#endif
+#define __assume(condition) ((void)0)
 #ifndef __restrict__
 #define __restrict__ __restrict
 #endif
@@ -38,5 +43,6 @@
 #include "sim/types.h"
 #include "sim/launch.h"
 #include "sim/device.h"
+#include "sim/intrinsics.h"
 #include "sim/math.h"
 #include "sim/host.h"

@@ -21,8 +21,25 @@ __host__ __device__ inline To bit_cast(From value) {
     return result;
 }
 
+// One instruction on a GPU, so nothing that the simulator should look into.
+#if defined(SIM_RAW)
+#define FACADE_RAW SIM_RAW
+#else
+#define FACADE_RAW
+#endif
+#if defined(__CUDA_ARCH__) && !defined(__CUDA_SIMULATOR__)
+#define FACADE_ON_GPU __CUDA_ARCH__
+#else
+#define FACADE_ON_GPU 0
+#endif
+
 // Rounded to the nearest, ties to even, as the GPU's own conversions do.
-__host__ __device__ inline uint16_t half_from_float(float value) {
+FACADE_RAW __host__ __device__ inline uint16_t half_from_float(float value) {
+#if FACADE_ON_GPU
+    uint16_t half;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(half) : "f"(value));
+    return half;
+#else
     const uint32_t bits = bit_cast<uint32_t>(value);
     const uint16_t sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
     const uint32_t magnitude = bits & 0x7fffffffu;
@@ -34,9 +51,15 @@ __host__ __device__ inline uint16_t half_from_float(float value) {
     }
     const uint32_t rounded = magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u);
     return static_cast<uint16_t>(sign | (rounded >> 13));
+#endif
 }
 
-__host__ __device__ inline float float_from_half(uint16_t half) {
+FACADE_RAW __host__ __device__ inline float float_from_half(uint16_t half) {
+#if FACADE_ON_GPU
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(half));
+    return value;
+#else
     const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
     const uint32_t magnitude = half & 0x7fffu;
     if (magnitude >= 0x7c00u) return bit_cast<float>(sign | 0x7f800000u | ((magnitude & 0x3ffu) << 13));
@@ -45,12 +68,19 @@ __host__ __device__ inline float float_from_half(uint16_t half) {
         return bit_cast<float>(sign | bit_cast<uint32_t>(value));
     }
     return bit_cast<float>(sign | ((magnitude << 13) + 0x38000000u));
+#endif
 }
 
-__host__ __device__ inline uint16_t bfloat16_from_float(float value) {
+FACADE_RAW __host__ __device__ inline uint16_t bfloat16_from_float(float value) {
+#if FACADE_ON_GPU >= 800
+    uint16_t bfloat16;
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bfloat16) : "f"(value));
+    return bfloat16;
+#else
     const uint32_t bits = bit_cast<uint32_t>(value);
     if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fc0u;
     return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+#endif
 }
 
 __host__ __device__ inline float float_from_bfloat16(uint16_t value) {
@@ -59,17 +89,30 @@ __host__ __device__ inline float float_from_bfloat16(uint16_t value) {
 
 }  // namespace facade
 
+struct __half;         // of cuda_fp16.h
+struct __nv_bfloat16;  // of cuda_bf16.h
+
 namespace c10 {
 
 using std::nullopt;
 using std::nullopt_t;
 using std::optional;
 
+// Conversions from and to CUDA's own type, which only some sources define.
+#define FACADE_SAME_BITS(T, Cuda)                                                       \
+    template <class Other, std::enable_if_t<std::is_same<Other, Cuda>::value, int> = 0> \
+    __host__ __device__ T(const Other& value) : x(facade::bit_cast<uint16_t>(value)) {} \
+    template <class Other, std::enable_if_t<std::is_same<Other, Cuda>::value, int> = 0> \
+    __host__ __device__ operator Other() const {                                        \
+        return facade::bit_cast<Other>(x);                                              \
+    }
+
 struct alignas(2) Half {  // same bits as __half: reinterpret_cast<__half*>(t.data_ptr<at::Half>())
     uint16_t x;
     Half() = default;
     __host__ __device__ Half(float value) : x(facade::half_from_float(value)) {}
     __host__ __device__ operator float() const { return facade::float_from_half(x); }
+    FACADE_SAME_BITS(Half, __half)
 };
 
 struct alignas(2) BFloat16 {  // same bits as __nv_bfloat16
@@ -77,7 +120,44 @@ struct alignas(2) BFloat16 {  // same bits as __nv_bfloat16
     BFloat16() = default;
     __host__ __device__ BFloat16(float value) : x(facade::bfloat16_from_float(value)) {}
     __host__ __device__ operator float() const { return facade::float_from_bfloat16(x); }
+    FACADE_SAME_BITS(BFloat16, __nv_bfloat16)
 };
+#undef FACADE_SAME_BITS
+
+// As in PyTorch: two of a kind give that kind, rounded after every operation; beside a float or double they
+// are one.
+#define FACADE_OPERATOR(T, sign)                                                                           \
+    __host__ __device__ inline T operator sign(T a, T b) { return float(a) sign float(b); }                \
+    __host__ __device__ inline T& operator sign## = (T & a, T b) { return a = a sign b; }                  \
+    __host__ __device__ inline float operator sign(T a, float b) { return float(a) sign b; }               \
+    __host__ __device__ inline float operator sign(float a, T b) { return a sign float(b); }               \
+    __host__ __device__ inline float& operator sign## = (float& a, T b) { return a = a sign float(b); }    \
+    __host__ __device__ inline double operator sign(T a, double b) { return double(float(a)) sign b; }     \
+    __host__ __device__ inline double operator sign(double a, T b) { return a sign double(float(b)); }     \
+    __host__ __device__ inline T operator sign(T a, int b) { return a sign T(static_cast<float>(b)); }     \
+    __host__ __device__ inline T operator sign(int a, T b) { return T(static_cast<float>(a)) sign b; }     \
+    __host__ __device__ inline T operator sign(T a, int64_t b) { return a sign T(static_cast<float>(b)); } \
+    __host__ __device__ inline T operator sign(int64_t a, T b) { return T(static_cast<float>(a)) sign b; }
+// Comparisons would convert to float by themselves; said here, they are not taken for __half's.
+#define FACADE_COMPARISON(T, sign) \
+    __host__ __device__ inline bool operator sign(T a, T b) { return float(a) sign float(b); }
+#define FACADE_OPERATORS(T)  \
+    FACADE_OPERATOR(T, +)    \
+    FACADE_OPERATOR(T, -)    \
+    FACADE_OPERATOR(T, *)    \
+    FACADE_OPERATOR(T, /)    \
+    FACADE_COMPARISON(T, ==) \
+    FACADE_COMPARISON(T, !=) \
+    FACADE_COMPARISON(T, <)  \
+    FACADE_COMPARISON(T, <=) \
+    FACADE_COMPARISON(T, >)  \
+    FACADE_COMPARISON(T, >=) \
+    __host__ __device__ inline T operator-(T a) { return -float(a); }
+FACADE_OPERATORS(Half)
+FACADE_OPERATORS(BFloat16)
+#undef FACADE_OPERATOR
+#undef FACADE_COMPARISON
+#undef FACADE_OPERATORS
 
 // PyTorch's own numbers.
 enum class ScalarType : int8_t {

@@ -94,9 +94,16 @@ enum SimWarpOp {
     SIM_WARP_MIN_SIGNED,
     SIM_WARP_MAX_SIGNED,
     SIM_WARP_MATCH,
-    SIM_WARP_ACTIVE
+    SIM_WARP_ACTIVE,
+    SIM_WARP_WHOLE  // a warp of 32, none of which may be missing; `value`: null or the lane's SimCollective
 };
 uint64_t sim_warp(int op, uint32_t mask, int line, uint64_t value, int source_lane);
+// Work that a warp does together: once all have arrived, it is done once, for all lanes.
+struct SimCollective {
+    void (*work)(SimCollective* const* lanes);
+};
+// Waits until a word in shared memory is no longer `old`.
+void sim_wait(const uint32_t* word, uint32_t old, int line);
 uint32_t sim_lane();
 void sim_fence();
 
@@ -106,6 +113,20 @@ void sim_compare_and_swap(const void* address, int bytes);
 // Called by the implementations of wide or asynchronous copies, which touch memory in uninstrumented code.
 void sim_read(const void* address, int bytes);
 void sim_write(void* address, int bytes);
+// For functions of headers that report accesses one by one with sim_access_slow: where they were called.
+uint64_t sim_here();
+void sim_check_matrix(const void* matrix, size_t stride_in_bytes, int access, uint64_t pc);
+
+// Arithmetic rounded other than to nearest (engine/rounding.cpp).
+enum SimRounding { SIM_TOWARD_ZERO, SIM_UPWARD, SIM_DOWNWARD };
+enum SimOperation { SIM_ADD, SIM_MULTIPLY, SIM_DIVIDE, SIM_ROOT, SIM_FUSED };
+float sim_rounded_float(int operation, int rounding, float a, float b, float c);
+double sim_rounded_double(int operation, int rounding, double a, double b, double c);
+float sim_rounded_float_of_ll(long long n, int rounding);
+float sim_rounded_float_of_ull(unsigned long long n, int rounding);
+float sim_rounded_float_of_double(double x, int rounding);
+double sim_rounded_double_of_ll(long long n, int rounding);
+double sim_rounded_double_of_ull(unsigned long long n, int rounding);
 
 int sim_printf(const char* format, ...) __attribute__((format(printf, 1, 2)));
 long long sim_clock();

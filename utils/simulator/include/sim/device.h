@@ -28,6 +28,7 @@ static constexpr int warpSize = 32;
 #define __any_sync(mask, p) ((int)(sim_warp(SIM_WARP_BALLOT, mask, __LINE__, (p) != 0, 0) != 0))
 #define __all_sync(mask, p) ((int)(sim_warp(SIM_WARP_BALLOT, mask, __LINE__, (p) == 0, 0) == 0))
 #define __match_any_sync(mask, v) ((unsigned)sim_warp(SIM_WARP_MATCH, mask, __LINE__, sim::bits(v), 0))
+#define __match_all_sync(mask, v, all) sim::match_all(__LINE__, mask, v, all)
 #define __activemask() ((unsigned)sim_warp(SIM_WARP_ACTIVE, 0, __LINE__, 0, 0))
 #define __reduce_add_sync(mask, v) ((decltype(v))sim_warp(SIM_WARP_ADD, mask, __LINE__, (unsigned)(v), 0))
 #define __reduce_min_sync(mask, v)                                                                 \
@@ -103,6 +104,14 @@ T shuffle(int line, unsigned mask, T value, int n, int width = 32) {
                                  How::source(static_cast<int>(sim_lane()), n, width)));
 }
 
+// All lanes of the mask learn whether they have one value: then they are told the mask, else 0.
+template <class T>
+SIM_RAW unsigned match_all(int line, unsigned mask, T value, int* all) {
+    const uint64_t same = sim_warp(SIM_WARP_MATCH, mask, line, bits(value), 0);
+    *all = same == mask;
+    return *all ? mask : 0;
+}
+
 // Atomic read-modify-write by compare-and-swap; the engine has checked and counted the access before.
 template <class T, class F>
 SIM_RAW __attribute__((always_inline)) inline T update(T* address, F f) {
@@ -146,37 +155,47 @@ __forceinline__ SIM_RAW T atomicCAS(T* address, typename std::common_type<T>::ty
     sim_compare_and_swap(address, sizeof(T));
     return sim::update(address, [=](T old) SIM_RAW { return old == compare ? value : old; });
 }
+// The scope of an atomic operation makes no difference to one GPU's memory.
 #define atomicAdd_block atomicAdd
+#define atomicAdd_system atomicAdd
+#define atomicSub_block atomicSub
+#define atomicSub_system atomicSub
+#define atomicExch_block atomicExch
+#define atomicExch_system atomicExch
+#define atomicMin_block atomicMin
+#define atomicMin_system atomicMin
+#define atomicMax_block atomicMax
+#define atomicMax_system atomicMax
+#define atomicAnd_block atomicAnd
+#define atomicAnd_system atomicAnd
+#define atomicOr_block atomicOr
+#define atomicOr_system atomicOr
+#define atomicXor_block atomicXor
+#define atomicXor_system atomicXor
+#define atomicCAS_block atomicCAS
+#define atomicCAS_system atomicCAS
 
-template <class T>
-__forceinline__ T __ldg(const T* p) {
-    return *p;
-}
-template <class T>
-__forceinline__ T __ldcg(const T* p) {
-    return *p;
-}
-template <class T>
-__forceinline__ T __ldcs(const T* p) {
-    return *p;
-}
-template <class T>
-__forceinline__ void __stcs(T* p, T v) {
-    *p = v;
-}
-template <class T>
-__forceinline__ void __stcg(T* p, T v) {
-    *p = v;
-}
+// Loads and stores that say how they want to be cached; here all are the same.
+#define SIM_LOAD(name)                   \
+    template <class T>                   \
+    __forceinline__ T name(const T* p) { \
+        return *p;                       \
+    }
+#define SIM_STORE(name)                                                     \
+    template <class T>                                                      \
+    __forceinline__ void name(T* p, typename std::common_type<T>::type v) { \
+        *p = v;                                                             \
+    }
+SIM_LOAD(__ldg)
+SIM_LOAD(__ldca)
+SIM_LOAD(__ldcg)
+SIM_LOAD(__ldcs)
+SIM_LOAD(__ldcv)
+SIM_LOAD(__ldlu)
+SIM_STORE(__stcg)
+SIM_STORE(__stcs)
+SIM_STORE(__stwb)
+SIM_STORE(__stwt)
+#undef SIM_LOAD
+#undef SIM_STORE
 inline size_t __cvta_generic_to_shared(const void* p) { return reinterpret_cast<size_t>(p); }
-
-// Asynchronous copies are done at once: legal, since nobody may look before the wait.
-inline void __pipeline_memcpy_async(void* destination, const void* source, size_t bytes, size_t zfill = 0) {
-    // One load and one store of `bytes`, as the hardware's cp.async makes.
-    sim_read(source, static_cast<int>(bytes));
-    sim_write(destination, static_cast<int>(bytes));
-    __builtin_memcpy(destination, source, bytes - zfill);
-    if (zfill) __builtin_memset(static_cast<char*>(destination) + bytes - zfill, 0, zfill);
-}
-inline void __pipeline_commit() {}
-inline void __pipeline_wait_prior(int) {}

@@ -1,5 +1,8 @@
 // `kernel<<<grid, block, shared, stream>>>(arguments)` arrives here as
-// `SIM_LAUNCH(line, (grid, block, shared, stream), kernel)(arguments)`.
+// `SIM_LAUNCH(line, (grid, block, shared, stream), kernel)(arguments)`, or as SIM_LAUNCH_TYPED where the
+// kernel is one plain function: then its parameters' types are known, and arguments convert to them as in
+// CUDA (braces, 0 for a pointer). Of a template or an overloaded kernel the compiler chooses by the
+// arguments' own types.
 #pragma once
 #include <type_traits>
 
@@ -40,6 +43,22 @@ struct Launcher {
     }
 };
 
+template <auto kernel, class... Parameters>
+struct TypedLauncher {
+    SimLaunch launch;
+    void operator()(Parameters... arguments) {
+        auto body = [arguments...]() mutable SIM_RAW { kernel(arguments...); };
+        using Body = decltype(body);
+        sim_launch(&launch, [](void* p) SIM_RAW { (*static_cast<Body*>(p))(); }, &body);
+    }
+};
+
+template <auto kernel, class... Parameters>
+TypedLauncher<kernel, Parameters...> typed_launcher(const char* name, int line, Configuration c,
+                                                    void (*)(Parameters...)) {
+    return {SimLaunch{name, line, c.grid, c.block, c.shared}};
+}
+
 template <class Kernel>
 Launcher<Kernel> launcher(const char* name, int line, Configuration c, Kernel kernel) {
     return Launcher<Kernel>{SimLaunch{name, line, c.grid, c.block, c.shared}, kernel};
@@ -51,6 +70,10 @@ Launcher<Kernel> launcher(const char* name, int line, Configuration c, Kernel ke
 #define SIM_LAUNCH(line, configuration, ...)                                        \
     sim::launcher(#__VA_ARGS__, line, sim::Configuration(SIM_UNWRAP configuration), \
                   [&](auto... sim_arguments) SIM_RAW { __VA_ARGS__(sim_arguments...); })
+
+#define SIM_LAUNCH_TYPED(line, configuration, ...)                                                      \
+    sim::typed_launcher<&__VA_ARGS__>(#__VA_ARGS__, line, sim::Configuration(SIM_UNWRAP configuration), \
+                                      &__VA_ARGS__)
 
 // `__shared__ float tile[8][33];` arrives as `typedef float sim_type_tile[8][33]; SIM_SHARED(tile, line)`:
 // the compiler works out the type, and the variable is a reference to the block's own storage.

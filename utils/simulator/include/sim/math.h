@@ -1,4 +1,4 @@
-// Math functions that CUDA declares without a header.
+// Minima, maxima and special functions that CUDA declares without a header and C has not.
 #pragma once
 
 #define SIM_MIN_MAX(T)                                  \
@@ -24,53 +24,41 @@ template <class A, class B>
 constexpr std::common_type_t<A, B> max(A a, B b) {
     return max(std::common_type_t<A, B>(a), std::common_type_t<A, B>(b));
 }
+inline unsigned umin(unsigned a, unsigned b) { return min(a, b); }
+inline unsigned umax(unsigned a, unsigned b) { return max(a, b); }
+inline long long llmin(long long a, long long b) { return min(a, b); }
+inline long long llmax(long long a, long long b) { return max(a, b); }
+inline unsigned long long ullmin(unsigned long long a, unsigned long long b) { return min(a, b); }
+inline unsigned long long ullmax(unsigned long long a, unsigned long long b) { return max(a, b); }
 
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 inline double rsqrt(double x) { return 1.0 / sqrt(x); }
-inline float __expf(float x) { return expf(x); }
-inline float __logf(float x) { return logf(x); }
-inline float __sinf(float x) { return sinf(x); }
-inline float __cosf(float x) { return cosf(x); }
-inline float __powf(float x, float y) { return powf(x, y); }
-inline float __fdividef(float x, float y) { return x / y; }
-inline float __frcp_rn(float x) { return 1.0f / x; }
-inline float __fsqrt_rn(float x) { return sqrtf(x); }
-inline float __fadd_rn(float x, float y) { return x + y; }
-inline float __fmul_rn(float x, float y) { return x * y; }
-inline float __fmaf_rn(float x, float y, float z) { return fmaf(x, y, z); }
-inline float __saturatef(float x) { return x < 0 ? 0.0f : x > 1 ? 1.0f : x; }
-inline int __mul24(int a, int b) { return a * b; }
-inline int __popc(unsigned x) { return __builtin_popcount(x); }
-inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
-inline int __clz(int x) { return x ? __builtin_clz(x) : 32; }
-inline int __ffs(int x) { return __builtin_ffs(x); }
-inline unsigned __brev(unsigned x) {
-    unsigned r = 0;
-    for (int i = 0; i < 32; ++i) r |= ((x >> i) & 1u) << (31 - i);
-    return r;
+inline float rcbrtf(float x) { return static_cast<float>(1.0 / cbrt(x)); }
+inline double rcbrt(double x) { return 1.0 / cbrt(x); }
+inline float fdividef(float x, float y) { return x / y; }
+inline float rhypotf(float x, float y) { return static_cast<float>(1.0 / hypot(x, y)); }
+inline double rhypot(double x, double y) { return 1.0 / hypot(x, y); }
+inline double norm3d(double x, double y, double z) { return hypot(hypot(x, y), z); }
+inline double norm4d(double x, double y, double z, double w) { return hypot(hypot(x, y), hypot(z, w)); }
+inline double rnorm3d(double x, double y, double z) { return 1.0 / norm3d(x, y, z); }
+inline double rnorm4d(double x, double y, double z, double w) { return 1.0 / norm4d(x, y, z, w); }
+inline float norm3df(float x, float y, float z) { return static_cast<float>(norm3d(x, y, z)); }
+inline float norm4df(float x, float y, float z, float w) { return static_cast<float>(norm4d(x, y, z, w)); }
+inline float rnorm3df(float x, float y, float z) { return static_cast<float>(rnorm3d(x, y, z)); }
+inline float rnorm4df(float x, float y, float z, float w) { return static_cast<float>(rnorm4d(x, y, z, w)); }
+inline double normcdf(double x) { return 0.5 * erfc(-x * 0.70710678118654752440); }
+inline float normcdff(float x) { return static_cast<float>(normcdf(x)); }
+
+// sin(pi x) and cos(pi x), exact at multiples of a half.
+inline SIM_RAW double sinpi(double x) {
+    const double r = remainder(x, 2.0);
+    return fabs(r) == 1.0 ? 0.0 * r : sin(3.14159265358979323846 * r);
 }
-inline unsigned __umulhi(unsigned a, unsigned b) {
-    return static_cast<unsigned>((static_cast<uint64_t>(a) * b) >> 32);
+inline SIM_RAW double cospi(double x) {
+    const double r = fabs(remainder(x, 2.0));
+    return r == 0.5 ? 0.0 : cos(3.14159265358979323846 * r);
 }
-inline int __float_as_int(float x) {
-    int i;
-    __builtin_memcpy(&i, &x, 4);
-    return i;
-}
-inline unsigned __float_as_uint(float x) {
-    unsigned i;
-    __builtin_memcpy(&i, &x, 4);
-    return i;
-}
-inline float __int_as_float(int i) {
-    float x;
-    __builtin_memcpy(&x, &i, 4);
-    return x;
-}
-inline float __uint_as_float(unsigned i) {
-    float x;
-    __builtin_memcpy(&x, &i, 4);
-    return x;
-}
-inline float __int2float_rn(int i) { return static_cast<float>(i); }
-inline int __float2int_rn(float x) { return static_cast<int>(nearbyintf(x)); }
+inline float sinpif(float x) { return static_cast<float>(sinpi(x)); }
+inline float cospif(float x) { return static_cast<float>(cospi(x)); }
+inline void sincospi(double x, double* s, double* c) { *s = sinpi(x), *c = cospi(x); }
+inline void sincospif(float x, float* s, float* c) { *s = sinpif(x), *c = cospif(x); }

@@ -1,4 +1,4 @@
-// dim3 and the vector types. Vectors of 8 and 16 bytes are copied as one machine vector, so that a `float4`
+// dim3 and the vector types. Vectors of 2 to 16 bytes are copied as one machine vector, so that a `float4`
 // load stays one access of 16 bytes, as it is on the GPU, and is not split into four by the optimiser.
 #pragma once
 
@@ -10,10 +10,20 @@ struct dim3 {
 };
 
 namespace sim {
+typedef int16_t Bits2 __attribute__((may_alias));
+typedef int32_t Bits4 __attribute__((may_alias));
 typedef int64_t Bits8 __attribute__((may_alias));
 typedef long long Bits16 __attribute__((vector_size(16), may_alias));
 template <int bytes>
 struct BitsOf;
+template <>
+struct BitsOf<2> {
+    using type = Bits2;
+};
+template <>
+struct BitsOf<4> {
+    using type = Bits4;
+};
 template <>
 struct BitsOf<8> {
     using type = Bits8;
@@ -52,11 +62,10 @@ struct BitsOf<16> {
     inline N##2 make_##N##2(T x, T y) { return N##2(x, y); }                                 \
     inline N##3 make_##N##3(T x, T y, T z) { return {x, y, z}; }                             \
     inline N##4 make_##N##4(T x, T y, T z, T w) { return N##4(x, y, z, w); }
-#define SIM_COPY_2(V, n) SIM_VECTOR_PLAIN(V)
 #define SIM_VECTOR_PLAIN(V) V() = default;
-#define SIM_SELECT_COPY_1(V, n) SIM_VECTOR_PLAIN(V)
+#define SIM_SELECT_COPY_1(V, n) SIM_VECTOR_COPY(V, n)
 #define SIM_SELECT_COPY_2(V, n) SIM_COPY_SHORT##n(V)
-#define SIM_COPY_SHORT2(V) SIM_VECTOR_PLAIN(V)
+#define SIM_COPY_SHORT2(V) SIM_VECTOR_COPY(V, 4)
 #define SIM_COPY_SHORT4(V) SIM_VECTOR_COPY(V, 8)
 #define SIM_SELECT_COPY_4(V, n) SIM_COPY_WORD##n(V)
 #define SIM_COPY_WORD2(V) SIM_VECTOR_COPY(V, 8)

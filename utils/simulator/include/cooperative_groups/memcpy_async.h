@@ -1,0 +1,36 @@
+// cg::memcpy_async and cg::wait; see sim/copy.h for what synchronous copies hide.
+#pragma once
+#include "../cooperative_groups.h"
+#include "../sim/copy.h"
+
+namespace cooperative_groups {
+
+template <class Group, class T, class Shape>
+__forceinline__ void memcpy_async(const Group& group, T* destination, const T* source, const Shape& bytes) {
+    sim::copy_together(destination, source, bytes, sim::AlignmentOf<T, Shape>::value, group.thread_rank(),
+                       group.size());
+}
+template <class Group, class Shape>
+__forceinline__ void memcpy_async(const Group& group, void* destination, const void* source,
+                                  const Shape& bytes) {
+    sim::copy_together(destination, source, bytes, sim::AlignmentOf<void, Shape>::value, group.thread_rank(),
+                       group.size());
+}
+// With numbers of elements on both sides: the smaller counts.
+template <class Group, class T, class To, class From>
+__forceinline__ void memcpy_async(const Group& group, T* destination, const To& to, const T* source,
+                                  const From& from) {
+    const size_t elements = static_cast<size_t>(to) < static_cast<size_t>(from) ? to : from;
+    sim::copy_together(destination, source, elements * sizeof(T), alignof(T), group.thread_rank(),
+                       group.size());
+}
+template <class Group>
+__forceinline__ void wait(const Group& group, int line = __builtin_LINE()) {
+    group.sync(line);
+}
+template <unsigned stages, class Group>
+__forceinline__ void wait_prior(const Group& group, int line = __builtin_LINE()) {
+    group.sync(line);
+}
+
+}  // namespace cooperative_groups
