@@ -36,8 +36,9 @@ DETAILS = (
     "other-barrier",
     "warp-waits",
     "illegal-instruction",
-    "out-of-stacks",
     "freed",
+    "out-of-memory",
+    "array-index",
 )
 NO_REGION = -(2**31)
 
@@ -159,6 +160,8 @@ def engine() -> ctypes.CDLL:
         ("sim_module_base", ctypes.c_uint64, [p]),
         ("sim_add_region", None, [p, p, size, i, i, i]),
         ("sim_call", i, [p, p, p, p, p, p, p, p]),
+        ("sim_set_memory_limit", None, [p, size]),
+        ("sim_reserve", size, [p, size]),
         ("sim_cancel", None, [p]),
         ("sim_error", ctypes.POINTER(Error), [p]),
         ("sim_output", ctypes.c_char_p, [p, ctypes.POINTER(size)]),

@@ -17,6 +17,31 @@ def kernel_name(expression: str) -> str:
     return plain.rpartition("::")[2].strip() or expression
 
 
+def indexed_before(line: str, column: int) -> str | None:
+    """What is indexed by the bracket that closes at `column`, counted from 1 in bytes: `a[k]` of `a[k][j]`.
+
+    None where it is not a plain name with members and indices.
+    """
+    text = line.encode()[:column].decode(errors="replace")
+    if not text.endswith("]"):
+        return None
+    end = start = _opening_bracket(text)
+    while start > 0 and text[start - 1] == "]":
+        start = _opening_bracket(text[:start])
+    name = re.search(r"(?:[A-Za-z_]\w*(?:\.|->|::))*[A-Za-z_]\w*$", text[: max(start, 0)])
+    return name[0] + text[start:end] if name else None
+
+
+def _opening_bracket(text: str) -> int:
+    """Where the bracket opens that closes at the end of the text; -1 where it does not."""
+    depth = 0
+    for k in reversed(range(len(text))):
+        depth += (text[k] == "]") - (text[k] == "[")
+        if depth == 0:
+            return k
+    return -1
+
+
 def explain(error: sim.Error, simulation) -> KernelError:
     """The `KernelError` for what the engine recorded."""
     return _Story(error, simulation).exception()
@@ -121,6 +146,8 @@ class _Story:
                 f"{self.who} overflowed its stack: endless recursion, or local arrays of more than 128 KB. "
                 "CUDA gives a thread at most 512 KB of local memory."
             )
+        if self.detail == "array-index":
+            return self._array_index()
         if self.detail == "segfault":
             where = self.who if self.kernel else "the launcher (host code, not a kernel)"
             more = (
@@ -143,10 +170,33 @@ class _Story:
                 f"which has {count} elements (0 to {count - 1})."
             )
         name, description, index, count = self._place()
+        if self.detail == "freed" and count < 0:
+            return (
+                f"{self.who} {doing} byte {index} of {description} that cudaFree gave back before the launch."
+            )
+        if self.detail == "freed":
+            return (
+                f"{self.who} {doing} {name}[{index}] of {description}, which is freed: "
+                "the last torch::Tensor that owned it went out of scope before the launch. "
+                "Keep the tensor in a variable for as long as a kernel uses its pointer."
+            )
         if count < 0:
             return f"{self.who} {doing} {e.bytes} bytes at byte {index} of {description}, outside of it."
         side = f"{index - count + 1} past the last" if index >= count else f"{-index} before the first"
         return f"{self.who} {doing} {name}[{index}], {side} of the {count} elements of {description}."
+
+    def _array_index(self) -> str:
+        line, column, kind = self.e.text.decode(errors="replace").split(":", 2)
+        kind = kind.strip("'").replace(" [", "[")
+        count, index = int(re.search(r"\[(\d+)\]", kind)[1]), self.e.offset
+        here = self.simulation.source.line(self.line) if self.line == int(line) else ""
+        array = indexed_before(here, int(column)) or "an array"
+        side = f"{index - count + 1} past the last" if index >= count else f"{-index} before the first"
+        who = self.who if self.kernel else "the launcher (host code, not a kernel)"
+        return (
+            f"{who} uses index {index} of {array}, {side} of its {count} elements "
+            f"({kind}: indices 0 to {count - 1})."
+        )
 
     def _misaligned(self) -> str:
         e = self.e
@@ -243,6 +293,8 @@ class _Story:
         text = self.e.text.decode(errors="replace")
         if self.detail == "assertion":
             return f"{self.who}: assertion failed: {text}"
+        if self.detail == "out-of-memory":
+            return f"{text}."
         return f"the launch is impossible: {text}."
 
     def _unsupported(self) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
+import re
 import sys
 import threading
 import time
@@ -15,6 +17,7 @@ import torch
 from utils.errors import KernelError
 from utils.facade import Host, Signature, Source, invoke
 from utils.simulator import engine as sim
+from utils.simulator.memory import memory_limit
 from utils.simulator.messages import explain
 
 _GUARD = 4096  # bytes that belong to nobody before and behind every tensor
@@ -82,6 +85,7 @@ class Simulation:
 
     def _open(self):
         self.context = self.engine.sim_create(self.checked, self.workers, ORDERS.index(self.order), self.seed)
+        self.engine.sim_set_memory_limit(self.context, memory_limit())
         if self.watch is not None:
             block, warp = self.watch
             self.engine.sim_trace(self.context, *block, warp)
@@ -92,6 +96,20 @@ class Simulation:
         # else a thread that could not be stopped still runs in it: better a leak than a crash
         self.context = None
         self.regions.clear()
+
+    def reserve(self, bytes: int) -> None:
+        """Count memory that a tensor of the call is about to take.
+
+        Raises:
+            torch.OutOfMemoryError: there is not so much left for it.
+        """
+        room = self.engine.sim_reserve(self.context, bytes)
+        if room:
+            raise torch.OutOfMemoryError(
+                f"A tensor of {bytes / 1e9:.2f} GB is too much memory: the simulator may take "
+                f"{room / 1e9:.2f} GB more on this machine (CONV_MEMORY sets the limit in GB). "
+                "Try a smaller shape."
+            )
 
     @property
     def base(self) -> int:
@@ -206,6 +224,7 @@ class _SimulatedHost(Host):
 
     def empty(self, shape, dtype, device, fill):
         if not self.simulation.checked:
+            self.simulation.reserve(_bytes(shape, dtype))
             tensor = super().empty(shape, dtype, None, fill)
         else:
             tensor = self._guarded(shape, dtype)
@@ -239,13 +258,11 @@ class _SimulatedHost(Host):
         return self.originals.get(id(result), result)
 
     def _guarded(self, shape, dtype) -> torch.Tensor:
-        count = 1
-        for size in shape:
-            count *= size
-        size = torch.empty((), dtype=dtype).element_size()
-        memory = torch.empty(count * size + 2 * _GUARD + 256, dtype=torch.uint8)
+        size = _bytes(shape, dtype)
+        self.simulation.reserve(size)
+        memory = torch.empty(size + 2 * _GUARD + 256, dtype=torch.uint8)
         start = _GUARD - memory.data_ptr() % 256 + (256 if memory.data_ptr() % 256 else 0)
-        return memory[start : start + count * size].view(dtype).view(shape)
+        return memory[start : start + size].view(dtype).view(shape)
 
     def _register(self, tensor, name, nbytes, address, uninitialised):
         simulation = self.simulation
@@ -255,6 +272,10 @@ class _SimulatedHost(Host):
         simulation.engine.sim_add_region(
             simulation.context, address, nbytes, tensor.element_size(), number, uninitialised
         )
+
+
+def _bytes(shape, dtype: torch.dtype) -> int:
+    return math.prod(shape) * dtype.itemsize
 
 
 def _run_interruptibly(work, done: threading.Event, cancel, timeout: float | None) -> None:
@@ -294,7 +315,9 @@ def _cancel_until_done(done: threading.Event, cancel) -> None:
 def _workers(source: Source) -> int:
     # The sum of floats depends on the order of its terms: with atomics the blocks take turns on one core, so
     # that the result is the same on every machine.
-    if "atomic" in source.text.split("#line", 1)[-1]:
+    # What kernels print comes in the order of the threads only if the blocks run one after the other.
+    text = source.text.split("#line", 1)[-1]
+    if "atomic" in text or re.search(r"\bprintf\s*\(", text):
         return 1
     chosen = os.environ.get("CONV_THREADS")
     if chosen:

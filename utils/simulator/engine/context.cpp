@@ -23,6 +23,21 @@ void Context::add(Region* region) {
     regions.insert(it, region);
 }
 
+Region* Context::find_freed(uintptr_t address) const {
+    for (Region* region : freed)
+        if (region->contains(address)) return region;
+    return nullptr;
+}
+
+// The memory itself lives until the call ends, so that a late access is ours to explain.
+bool Context::release(const void* base) {
+    Region* region = find(reinterpret_cast<uintptr_t>(base));
+    if (!region || region->base != reinterpret_cast<uintptr_t>(base)) return false;
+    regions.erase(std::find(regions.begin(), regions.end(), region));
+    freed.push_back(region);
+    return true;
+}
+
 void Context::fail(const Error& e) {
     std::lock_guard<std::mutex> lock(mutex);
     if (failed.load()) return;
@@ -32,6 +47,7 @@ void Context::fail(const Error& e) {
 
 Context::~Context() {
     for (Region* region : regions) free_region(region);
+    for (Region* region : freed) free_region(region);
     for (void* p : allocations) free(p);
 }
 

@@ -83,8 +83,9 @@ enum Detail {
     kOtherBarrier,
     kWarpWaits,
     kIllegalInstruction,
-    kOutOfStacks,
-    kFreed
+    kFreed,
+    kOutOfMemory,
+    kArrayIndex  // beyond the bounds of an array's declaration
 };
 
 struct Counts {
@@ -125,6 +126,7 @@ struct Launch {
 };
 
 struct Context {
+    uint64_t serial = 0;  // no other call's
     bool checked = false;
     int workers = 1;
     int order = 0;  // 0 forward, 1 reverse, 2 random
@@ -140,6 +142,8 @@ struct Context {
         module;  // loaded segments of the cell's library: constants, statics
     uintptr_t module_base = 0;
     std::vector<void*> allocations;  // cudaMalloc
+    size_t memory_limit = ~size_t(0), memory_used = 0;  // bytes of tensors and of cudaMalloc, in this call
+    std::vector<Region*> freed;      // regions whose memory the launcher has given back
 
     std::mutex mutex;  // guards error and output
     Error error{};
@@ -149,7 +153,9 @@ struct Context {
     size_t output_dropped = 0;
 
     Region* find(uintptr_t address) const;
+    Region* find_freed(uintptr_t address) const;
     void add(Region* region);
+    bool release(const void* base);  // false: no region begins there
     void fail(const Error& e);
     ~Context();
 };

@@ -109,7 +109,10 @@ void Worker::out_of_bounds(uintptr_t address, unsigned bytes, Access access, uin
         for (Region* r : context->regions) consider(r);
     Error e = error_here(kOutOfBounds, kPlain, pc);
     e.access = access, e.bytes = static_cast<int>(bytes), e.space = in_arena ? kShared : kGlobal;
-    if (nearest && (in_arena || distance < (uint64_t(1) << 36))) {
+    if (Region* freed = in_arena ? nullptr : context->find_freed(address)) {
+        e.detail = kFreed;
+        name_region(&e, freed, static_cast<int64_t>(address - freed->base));
+    } else if (nearest && (in_arena || distance < (uint64_t(1) << 36))) {
         name_region(&e, nearest, static_cast<int64_t>(address - nearest->base));
     } else {
         e.detail = kWildPointer;

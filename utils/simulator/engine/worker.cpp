@@ -436,9 +436,9 @@ void* Worker::shared_variable(const SimSharedSite* site) {
     return reinterpret_cast<void*>(new_shared(site, site->bytes, site->alignment, site->granule)->base);
 }
 
-void* Worker::dynamic_shared(const char* name, int line, size_t granule) {
+void* Worker::dynamic_shared(const char* name, int line, size_t granule, const size_t* row_extents) {
     if (!dynamic_) {
-        dynamic_site_ = SimSharedSite{name, line, config_->dynamic_shared, 256, granule};
+        dynamic_site_ = SimSharedSite{name, line, config_->dynamic_shared, 256, granule, row_extents};
         dynamic_ = new_shared(nullptr, config_->dynamic_shared, 256, granule);
         dynamic_->site = &dynamic_site_;
     }
