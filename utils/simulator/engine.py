@@ -37,6 +37,8 @@ DETAILS = (
     "warp-waits",
     "illegal-instruction",
     "freed",
+    "host-tensor",
+    "host-variable",
     "out-of-memory",
     "array-index",
 )
@@ -162,6 +164,8 @@ def engine() -> ctypes.CDLL:
         ("sim_call", i, [p, p, p, p, p, p, p, p]),
         ("sim_set_memory_limit", None, [p, size]),
         ("sim_reserve", size, [p, size]),
+        ("sim_add_host_tensor", None, [p, p, size, i]),
+        ("sim_mark_elements", None, [p, p, i, i, p, p]),
         ("sim_cancel", None, [p]),
         ("sim_error", ctypes.POINTER(Error), [p]),
         ("sim_output", ctypes.c_char_p, [p, ctypes.POINTER(size)]),

@@ -213,13 +213,25 @@ class _SimulatedHost(Host):
             (size - 1) * stride for size, stride in zip(value.shape, value.stride(), strict=True)
         )
         flat = value.as_strided((extent,), (1,))
-        copy = self._guarded((extent,), value.dtype)
+        offset = value.storage_offset() * value.element_size()
+        copy = self._guarded((extent,), value.dtype, offset)
         copy.copy_(flat)
         view = copy.as_strided(value.shape, value.stride(), copy.storage_offset())
         self.copies.append((flat, copy))
         self.originals[id(view)] = given
         self.keep.append(view)
-        self._register(view, name, extent * view.element_size(), view.data_ptr(), False)
+        has_gaps = view.numel() < extent
+        self._register(view, name, extent * view.element_size(), view.data_ptr(), has_gaps)
+        if has_gaps:
+            numbers = ctypes.c_int64 * view.dim()
+            self.simulation.engine.sim_mark_elements(
+                self.simulation.context,
+                view.data_ptr(),
+                view.element_size(),
+                view.dim(),
+                numbers(*view.shape),
+                numbers(*view.stride()),
+            )
         return view
 
     def empty(self, shape, dtype, device, fill):
@@ -232,9 +244,15 @@ class _SimulatedHost(Host):
                 tensor.view(-1).view(torch.uint8).fill_(0xFF)  # NaN: what nobody wrote shall not look right
             else:
                 tensor.fill_(0 if fill == "zeros" else 1)
-        if tensor.numel() and (device is None or device.type == "cuda"):
-            self._register(
-                tensor, "", tensor.numel() * tensor.element_size(), tensor.data_ptr(), fill == "empty"
+        if not tensor.numel():
+            return tensor
+        nbytes = tensor.numel() * tensor.element_size()
+        if device is None or device.type == "cuda":
+            self._register(tensor, "", nbytes, tensor.data_ptr(), fill == "empty")
+        else:
+            number = self._name(tensor, "")
+            self.simulation.engine.sim_add_host_tensor(
+                self.simulation.context, tensor.data_ptr(), nbytes, number
             )
         return tensor
 
@@ -257,18 +275,23 @@ class _SimulatedHost(Host):
             return type(result)(self.own(r) for r in result)
         return self.originals.get(id(result), result)
 
-    def _guarded(self, shape, dtype) -> torch.Tensor:
+    def _guarded(self, shape, dtype, offset: int = 0) -> torch.Tensor:
+        """A tensor amid nobody's memory, aligned to 16 bytes as one `offset` bytes into an allocation is."""
         size = _bytes(shape, dtype)
         self.simulation.reserve(size)
-        memory = torch.empty(size + 2 * _GUARD + 256, dtype=torch.uint8)
-        start = _GUARD - memory.data_ptr() % 256 + (256 if memory.data_ptr() % 256 else 0)
+        memory = torch.empty(size + 2 * _GUARD + 512, dtype=torch.uint8)
+        start = _GUARD - memory.data_ptr() % 256 + (256 if memory.data_ptr() % 256 else 0) + offset % 16
         return memory[start : start + size].view(dtype).view(shape)
 
-    def _register(self, tensor, name, nbytes, address, uninitialised):
-        simulation = self.simulation
-        number = len(simulation.regions)
-        simulation.regions[number] = (name, tensor)
+    def _name(self, tensor, name) -> int:
+        """The number by which the engine speaks of a tensor."""
+        number = len(self.simulation.regions)
+        self.simulation.regions[number] = (name, tensor)
         self.keep.append(tensor)
+        return number
+
+    def _register(self, tensor, name, nbytes, address, uninitialised):
+        simulation, number = self.simulation, self._name(tensor, name)
         simulation.engine.sim_add_region(
             simulation.context, address, nbytes, tensor.element_size(), number, uninitialised
         )

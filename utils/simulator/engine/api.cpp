@@ -267,6 +267,7 @@ void sim_launch(const SimLaunch* config, void (*body)(void*), void* closure) {
     }
     check_configuration(config, index);
     check_memory(c, config, index);
+    c->host_stack_low = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
     if (c->checked)
         for (Region* r : c->regions) map_cells(r);
 
@@ -402,7 +403,8 @@ static bool copied_region(const void* p, size_t n, Region** region) {
     Context* c = current_context;
     *region = c ? c->find(address) : nullptr;
     if (*region) return n <= (*region)->bytes - (address - (*region)->base);
-    return !c || !c->find_freed(address);
+    const Region* off = c ? c->find_off_limits(address) : nullptr;
+    return !off || off->off_limits != kFreed;
 }
 // What a copy writes is as good as where it came from: garbage stays garbage.
 static void mark_written(Region* to, const void* d, const Region* from, const void* s, size_t n) {
@@ -490,6 +492,29 @@ void sim_add_region(Context* c, const void* base, size_t bytes, int itemsize, in
     c->add(r);
 }
 
+// A tensor of the CPU: a kernel that touches it is told so.
+void sim_add_host_tensor(Context* c, const void* base, size_t bytes, int id) {
+    if (!bytes) return;
+    Region* r = new Region;
+    r->base = reinterpret_cast<uintptr_t>(base), r->bytes = bytes, r->id = id, r->off_limits = kHostTensor;
+    c->off_limits.push_back(r);
+}
+
+// Marks the elements of a tensor as written in a region that began uninitialised: what lies between the rows
+// of a slice stays nobody's.
+void sim_mark_elements(Context* c, const void* data, int itemsize, int dim, const int64_t* sizes,
+                       const int64_t* strides) {
+    Region* r = c->find(reinterpret_cast<uintptr_t>(data));
+    if (!r || !r->written) return;
+    if (dim) {
+        for (int64_t i = 0; i < sizes[0]; ++i)
+            sim_mark_elements(c, static_cast<const char*>(data) + i * strides[0] * itemsize, itemsize,
+                              dim - 1, sizes + 1, strides + 1);
+        return;
+    }
+    mark_written(r, data, nullptr, nullptr, static_cast<size_t>(itemsize));
+}
+
 // Counts memory that the call is about to take: 0, or the bytes that it may still have when those are fewer.
 size_t sim_reserve(Context* c, size_t bytes) {
     const size_t room = c->memory_limit - std::min(c->memory_used, c->memory_limit);
@@ -540,6 +565,7 @@ int sim_call(Context* c, int (*function)(void*, void*, void*, void*, void*, void
              void* a2, void* a3, void* a4, void* a5) {
     Context* outer = current_context;
     current_context = c;
+    c->host_stack_high = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
     AlternateStack stack;
     Running here;
     install_handlers();

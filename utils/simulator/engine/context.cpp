@@ -23,8 +23,8 @@ void Context::add(Region* region) {
     regions.insert(it, region);
 }
 
-Region* Context::find_freed(uintptr_t address) const {
-    for (Region* region : freed)
+Region* Context::find_off_limits(uintptr_t address) const {
+    for (Region* region : off_limits)
         if (region->contains(address)) return region;
     return nullptr;
 }
@@ -34,7 +34,8 @@ bool Context::release(const void* base) {
     Region* region = find(reinterpret_cast<uintptr_t>(base));
     if (!region || region->base != reinterpret_cast<uintptr_t>(base)) return false;
     regions.erase(std::find(regions.begin(), regions.end(), region));
-    freed.push_back(region);
+    region->off_limits = kFreed;
+    off_limits.push_back(region);
     return true;
 }
 
@@ -47,7 +48,7 @@ void Context::fail(const Error& e) {
 
 Context::~Context() {
     for (Region* region : regions) free_region(region);
-    for (Region* region : freed) free_region(region);
+    for (Region* region : off_limits) free_region(region);
     for (void* p : allocations) free(p);
 }
 

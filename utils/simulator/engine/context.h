@@ -35,6 +35,7 @@ struct Region {
     Cell* cells = nullptr;                    // mapped lazily, zero = untouched in this launch
     size_t cell_bytes = 0;
     const SimSharedSite* site = nullptr;
+    int off_limits = 0;  // why the kernel may not touch it (Detail), where that is so
     bool contains(uintptr_t a) const { return a - base < bytes; }
 };
 
@@ -84,6 +85,8 @@ enum Detail {
     kWarpWaits,
     kIllegalInstruction,
     kFreed,
+    kHostTensor,    // a tensor on the CPU
+    kHostVariable,  // the launcher's own stack
     kOutOfMemory,
     kArrayIndex  // beyond the bounds of an array's declaration
 };
@@ -143,7 +146,8 @@ struct Context {
     uintptr_t module_base = 0;
     std::vector<void*> allocations;  // cudaMalloc
     size_t memory_limit = ~size_t(0), memory_used = 0;  // bytes of tensors and of cudaMalloc, in this call
-    std::vector<Region*> freed;      // regions whose memory the launcher has given back
+    std::vector<Region*> off_limits;  // memory that the launcher has given back, and tensors of the CPU
+    uintptr_t host_stack_low = 0, host_stack_high = 0;  // where the launcher's variables are, during a launch
 
     std::mutex mutex;  // guards error and output
     Error error{};
@@ -153,7 +157,7 @@ struct Context {
     size_t output_dropped = 0;
 
     Region* find(uintptr_t address) const;
-    Region* find_freed(uintptr_t address) const;
+    Region* find_off_limits(uintptr_t address) const;
     void add(Region* region);
     bool release(const void* base);  // false: no region begins there
     void fail(const Error& e);

@@ -83,6 +83,15 @@ void Worker::run(Context* c, Launch* launch, const SimLaunch* config, int launch
     current_worker = nullptr;
 }
 
+// The numbers 0 to 31 in an order that the seed decides.
+static void shuffle(uint8_t* order, uint64_t seed) {
+    for (int i = 0; i < 32; ++i) order[i] = static_cast<uint8_t>(i);
+    for (int i = 31; i > 0; --i) {
+        seed = seed * 6364136223846793005 + 1442695040888963407;
+        std::swap(order[i], order[(seed >> 33) % static_cast<uint64_t>(i + 1)]);
+    }
+}
+
 void Worker::run_block(uint64_t linear) {
     const uint3 grid = config_->grid, block = config_->block;
     block_linear = linear;
@@ -120,8 +129,15 @@ void Worker::run_block(uint64_t linear) {
         t.reset_trace(0, 0);
     }
     const int warps = (n + 31) / 32;
+    if (context->order == 2) {
+        shuffle(warp_order_, context->seed ^ linear * 0x9e3779b97f4a7c15);
+        shuffle(lane_order_, context->seed + linear);
+    }
     while (live_ > 0) {
-        for (int w = 0; w < warps; ++w) run_warp(context->order == 1 ? warps - 1 - w : w);
+        for (int w = 0; w < (context->order == 2 ? 32 : warps); ++w) {
+            const int warp = context->order == 1 ? warps - 1 - w : context->order == 2 ? warp_order_[w] : w;
+            if (warp < warps) run_warp(warp);
+        }
         if (live_ > 0) release_barrier();
     }
     report_pending();
@@ -171,10 +187,10 @@ void Worker::run_warp(int warp) {
                     !memcmp(&context->trace_block, &sim_indices.block, sizeof(uint3));
     for (;;) {
         bool ran = false;
-        for (int k = first; k < last; ++k) {
+        for (int k = first; k < (context->order == 2 ? first + 32 : last); ++k) {
             int i = context->order == 1 ? last - 1 - (k - first) : k;
-            if (context->order == 2)
-                i = first + (k - first + int(context->seed + block_linear)) % (last - first);
+            if (context->order == 2) i = first + lane_order_[k - first];
+            if (i >= last) continue;
             Thread& t = threads_[i];
             while (t.state == kReady || (t.state == kFull && t.word < t.word_end)) {
                 t.state = kReady;
@@ -277,15 +293,17 @@ void Worker::release_barrier() {
 }
 
 void Worker::explain_stall() {
-    const Thread *at_warp = nullptr, *at_barrier = nullptr, *done = nullptr, *elsewhere = nullptr;
+    const Thread *at_warp = nullptr, *at_barrier = nullptr, *done = nullptr, *elsewhere = nullptr,
+                 *other_lane = nullptr;
     for (const Thread& t : threads_) {
         if (t.state == kAtWarp && !at_warp) at_warp = &t;
+        if (t.state == kAtWarp && t.line != at_warp->line && !other_lane) other_lane = &t;
         if (t.state == kAtBarrier && !at_barrier) at_barrier = &t;
         if (t.state == kAtBarrier && at_barrier && t.line != at_barrier->line && !elsewhere) elsewhere = &t;
         if (t.state == kDone && !done) done = &t;
     }
     const Thread* named = at_barrier ? at_barrier : at_warp;
-    const Thread* other = at_barrier ? (done ? done : elsewhere ? elsewhere : at_warp) : nullptr;
+    const Thread* other = at_barrier ? (done ? done : elsewhere ? elsewhere : at_warp) : other_lane;
     Error e = error_here(at_barrier ? kBarrierDivergence : kDeadlock, kWarpWaits, 0, named->line);
     if (at_barrier) e.detail = done ? kExitedBeforeBarrier : elsewhere ? kOtherBarrier : kWarpWaits;
     memcpy(e.thread, &named->index, sizeof e.thread);

@@ -129,6 +129,7 @@ class Worker {
     int arrived_ = 0, counted_ = 0, barrier_line_ = 0, barrier_count_ = 0;
     bool other_barrier_ = false;
     uint32_t epoch_ = 0;
+    uint8_t warp_order_[32], lane_order_[32];  // when the order is random
     bool tracing_warp_ = false;
     std::string output_;
 
