@@ -73,7 +73,7 @@ class _Story:
         self.on_thread = error.launch >= 0 and self.kind not in ("launch",) or self.detail == "assertion"
 
     def _in_a_gap(self) -> bool:
-        """Whether the memory is a tensor's that was passed in: only between the rows of a slice is it unwritten."""
+        """Whether the memory is a tensor's that was passed in: only between the rows of a slice is it so."""
         return (
             self.e.space == 0
             and 0 <= self.e.region < 1_000_000
