@@ -19,7 +19,8 @@ class Kernel:
     """`name` is a kernel and its launcher: y = name(x), on float tensors of one shape; `n` is their length.
 
     In `body`, `i` is the thread's index in the grid and `lane` its lane; `before` is what the kernel calls. y
-    starts as `fill` says: "zeros", or "empty" for memory that nobody has written.
+    starts as `fill` says: "zeros", or "empty" for memory that nobody has written. `launcher` replaces
+    the body of the usual one.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Kernel:
     before: str = ""
     notes: str = ""
     fill: str = "zeros"
+    launcher: str = ""
 
     @property
     def text(self) -> str:
@@ -37,26 +39,34 @@ __global__ void {self.name}_kernel(const float* x, float* y, int n) {{
 {self.body}
 }}
 torch::Tensor {self.name}(torch::Tensor x) {{
-    auto y = torch::{self.fill}_like(x);
+{self.launcher or self._usual_launcher}}}
+"""
+
+    @property
+    def _usual_launcher(self) -> str:
+        return f"""    auto y = torch::{self.fill}_like(x);
     {self.name}_kernel<<<{self.launch}>>>(x.data_ptr<float>(), y.data_ptr<float>(), (int)x.numel());
     return y;
-}}
 """
 
 
 def read_kernels(text: str, **fields) -> list[Kernel]:
     """The kernels of a text with a heading before each: `//# name <<<launch>>>: notes`.
 
-    What stands above a line `//#body` goes before the kernel.
+    What stands above a line `//#body` goes before the kernel, what stands below `//#launcher` is the
+    launcher's body.
     """
     kernels = []
     for section in re.split(r"^(?=//# )", text, flags=re.MULTILINE)[1:]:
         heading, _, code = section.partition("\n")
         found = _HEADING.fullmatch(heading)
         assert found, heading
+        code, _, launcher = code.partition("//#launcher\n")
         before, marker, body = code.partition("//#body\n")
         given = {name: value for name, value in found.groupdict().items() if value}
-        kernels.append(Kernel(body=body or before, before=before if marker else "", **given, **fields))
+        kernels.append(
+            Kernel(body=body or before, before=before if marker else "", launcher=launcher, **given, **fields)
+        )
     return kernels
 
 

@@ -4,22 +4,13 @@ import re
 
 import pytest
 import torch
-from planted_bugs import BUGS, CORRECT
-from simulated import Kernel, compile_kernels, compile_text, line_of, read_kernels
+from sanitizer_table import argument, correct, error_of, expected, planted, twin
+from simulated import compile_kernels, compile_text
 
 from utils.errors import KernelError
+from utils.simulator import profile
 
-PLANTED = read_kernels(BUGS, fill="empty")
-SILENT = read_kernels(CORRECT, fill="empty")
-_FIX = re.compile(r"^( *)(.*?) *// -> (.*)$", re.MULTILINE)
-
-
-def twin(kernel: Kernel) -> Kernel:
-    return Kernel(kernel.name, _FIX.sub(r"\1\3", kernel.body), kernel.launch, kernel.before, fill="empty")
-
-
-def sixty_four() -> torch.Tensor:
-    return torch.arange(64.0).view(8, 8)
+PLANTED, SILENT = planted(), correct()
 
 
 @pytest.fixture(scope="module")
@@ -28,41 +19,39 @@ def buggy():
 
 
 @pytest.fixture(scope="module")
-def correct():
+def right():
     return compile_kernels([*map(twin, PLANTED), *SILENT])
-
-
-def expectations(kernel: Kernel) -> tuple[dict, str]:
-    kind, *places = kernel.notes.split(", ")
-    expected = {"kind": kind, "kernel": f"{kernel.name}_kernel"}
-    for place in places:
-        what, *numbers = place.split()
-        expected[what] = tuple(map(int, numbers))
-    return expected, re.search(r"^//: (.*)$", kernel.before + kernel.body, re.MULTILINE)[1]
 
 
 @pytest.mark.parametrize("kernel", PLANTED, ids=lambda kernel: kernel.name)
 def test_planted_bug_is_named(buggy, kernel):
     launcher = getattr(buggy, kernel.name)
-    expected, words = expectations(kernel)
-    if kernel.before:
-        function = kernel.before.strip().split("\n")[-1]
-        expected["line"] = 1 + launcher.source.parts[-1][1].split("\n").index(function)
-    else:
-        expected["line"] = line_of(launcher, "// <- here" if "// <- here" in kernel.body else "// ->")
-    with pytest.raises(KernelError) as caught:
-        launcher(sixty_four())
-    error = caught.value
-    assert {name: getattr(error, name) for name in expected} == expected, str(error)
+    want, error = expected(kernel, launcher), error_of(launcher, argument(kernel))
+    assert error is not None, "silent"
+    named = (error.kind, error.line, error.thread, error.block)
+    assert named == (want.kind, want.line, want.thread, want.block), str(error)
+    assert error.kernel == (f"{kernel.name}_kernel" if want.thread else None)
     assert error.source == launcher.source.line(error.line).strip() and error.source in str(error)
-    assert words in str(error)
-    if "// <- other" in kernel.body:
-        assert re.search(rf"line {line_of(launcher, '// <- other')}\b", str(error))
+    assert want.words in str(error)
+    assert want.other_line is None or re.search(rf"line {want.other_line}\b", str(error))
 
 
-@pytest.mark.parametrize("kernel", [*PLANTED, *SILENT], ids=lambda kernel: kernel.name)
-def test_correct_twin_is_silent(correct, kernel):
-    getattr(correct, kernel.name)(sixty_four())
+@pytest.mark.parametrize("order, seed", [("reverse", 0), ("random", 1), ("random", 2)])
+def test_every_order_names_the_same_kind(buggy, order, seed):
+    kinds = {k.name: error_of(getattr(buggy, k.name), argument(k), order, seed) for k in PLANTED}
+    different = {
+        kernel.name: str(kinds[kernel.name])
+        for kernel in PLANTED
+        if getattr(kinds[kernel.name], "kind", None) != kernel.notes.split(",")[0]
+    }
+    assert different == {}
+
+
+@pytest.mark.parametrize("kernel", [*map(twin, PLANTED), *SILENT], ids=lambda kernel: kernel.name)
+def test_correct_twin_is_silent(right, kernel):
+    launcher = getattr(right, kernel.name)
+    for order, seed in ("forward", 0), ("reverse", 0), ("random", 1), ("random", 2):
+        profile(launcher, argument(kernel), order=order, seed=seed)
 
 
 LAUNCH = """
@@ -178,9 +167,11 @@ def memory():
     return compile_text(MEMORY)
 
 
-@pytest.mark.parametrize("name", ["from_cpu", "from_local"])
-def test_memory_of_the_host_is_nobodys(memory, name):
-    with pytest.raises(KernelError, match="from the CPU") as caught:
+@pytest.mark.parametrize(
+    "name, words", [("from_cpu", "which is on the CPU"), ("from_local", "variable of the laun")]
+)
+def test_memory_of_the_host_is_off_limits(memory, name, words):
+    with pytest.raises(KernelError, match=words) as caught:
         getattr(memory, name)(torch.ones(4))
     assert (caught.value.kind, caught.value.thread) == ("out-of-bounds", (0, 0, 0))
 
@@ -193,7 +184,9 @@ def test_the_rest_of_a_tensors_storage_is_out_of_bounds(memory):
 
 
 def test_cuda_malloc(memory):
-    with pytest.raises(KernelError, match="from the CPU") as caught:
+    with pytest.raises(
+        KernelError, match="byte 0 of memory of a cudaMalloc that cudaFree gave back"
+    ) as caught:
         memory.freed(torch.ones(4))
     assert caught.value.kind == "out-of-bounds"
     with pytest.raises(KernelError, match="byte 0 of memory of a cudaMalloc|cudaMalloc") as caught:
@@ -201,22 +194,11 @@ def test_cuda_malloc(memory):
     assert caught.value.kind == "uninitialized-read"
 
 
-@pytest.mark.parametrize("order", ["forward", "reverse", "random"])
-def test_a_race_is_seen_in_every_order(buggy, correct, order):
-    from utils.simulator import profile
-
-    for name in ("no_barrier_after_the_load", "no_barrier_before_the_next_load", "within_a_warp"):
-        with pytest.raises(KernelError) as caught:
-            profile(getattr(buggy, name), sixty_four(), order=order, seed=3)
-        assert caught.value.kind == "race"
-        profile(getattr(correct, name), sixty_four(), order=order, seed=3)
-
-
 def test_the_same_error_on_any_number_of_cores(buggy, monkeypatch):
     messages = set()
     for threads in "1", "2", "2", "7":
         monkeypatch.setenv("CONV_THREADS", threads)
         with pytest.raises(KernelError) as caught:
-            buggy.same_output_from_two_blocks(sixty_four())
+            buggy.same_output_from_two_blocks(torch.arange(64.0).view(8, 8))
         messages.add(str(caught.value))
     assert len(messages) == 1

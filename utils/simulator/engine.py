@@ -37,11 +37,14 @@ DETAILS = (
     "other-barrier",
     "warp-waits",
     "illegal-instruction",
-    "out-of-stacks",
     "freed",
     "whole-warp-waits",
     "gate-waits",
     "matrix-stride",
+    "host-tensor",
+    "host-variable",
+    "out-of-memory",
+    "array-index",
 )
 NO_REGION = -(2**31)
 EVERY_WARP = 2**32 - 1
@@ -171,6 +174,10 @@ def engine() -> ctypes.CDLL:
         ("sim_module_base", ctypes.c_uint64, [p]),
         ("sim_add_region", None, [p, p, size, i, i, i]),
         ("sim_call", i, [p, p, p, p, p, p, p, p]),
+        ("sim_set_memory_limit", None, [p, size]),
+        ("sim_reserve", size, [p, size]),
+        ("sim_add_host_tensor", None, [p, p, size, i]),
+        ("sim_mark_elements", None, [p, p, i, i, p, p]),
         ("sim_cancel", None, [p]),
         ("sim_error", ctypes.POINTER(Error), [p]),
         ("sim_output", ctypes.c_char_p, [p, ctypes.POINTER(size)]),

@@ -17,6 +17,31 @@ def kernel_name(expression: str) -> str:
     return plain.rpartition("::")[2].strip() or expression
 
 
+def indexed_before(line: str, column: int) -> str | None:
+    """What is indexed by the bracket that closes at `column`, counted from 1 in bytes: `a[k]` of `a[k][j]`.
+
+    None where it is not a plain name with members and indices.
+    """
+    text = line.encode()[:column].decode(errors="replace")
+    if not text.endswith("]"):
+        return None
+    end = start = _opening_bracket(text)
+    while start > 0 and text[start - 1] == "]":
+        start = _opening_bracket(text[:start])
+    name = re.search(r"(?:[A-Za-z_]\w*(?:\.|->|::))*[A-Za-z_]\w*$", text[: max(start, 0)])
+    return name[0] + text[start:end] if name else None
+
+
+def _opening_bracket(text: str) -> int:
+    """Where the bracket opens that closes at the end of the text; -1 where it does not."""
+    depth = 0
+    for k in reversed(range(len(text))):
+        depth += (text[k] == "]") - (text[k] == "[")
+        if depth == 0:
+            return k
+    return -1
+
+
 def explain(error: sim.Error, simulation) -> KernelError:
     """The `KernelError` for what the engine recorded."""
     return _Story(error, simulation).exception()
@@ -30,6 +55,8 @@ class _Story:
     def __init__(self, error: sim.Error, simulation):
         self.e, self.simulation = error, simulation
         self.kind, self.detail = sim.KINDS[error.kind], sim.DETAILS[error.detail]
+        if self.kind == "uninitialized-read" and self._in_a_gap():
+            self.kind, self.detail = "out-of-bounds", "gap"
         base = simulation.base
         found = lines_of(
             simulation.library, simulation.source, [pc - base for pc in (error.pc, error.other_pc) if pc]
@@ -44,6 +71,14 @@ class _Story:
             self.kernel = kernel_name(info.kernel.decode())
             self.info = info
         self.on_thread = error.launch >= 0 and self.kind not in ("launch",) or self.detail == "assertion"
+
+    def _in_a_gap(self) -> bool:
+        """Whether the memory is a tensor's that was passed in: only between the rows of a slice is it so."""
+        return (
+            self.e.space == 0
+            and 0 <= self.e.region < 1_000_000
+            and bool(self.simulation.regions[self.e.region][0])
+        )
 
     def exception(self) -> KernelError:
         where = ", ".join(filter(None, [self.kernel, f"line {self.line}" if self.line else None]))
@@ -121,6 +156,8 @@ class _Story:
                 f"{self.who} overflowed its stack: endless recursion, or local arrays of more than 128 KB. "
                 "CUDA gives a thread at most 512 KB of local memory."
             )
+        if self.detail == "array-index":
+            return self._array_index()
         if self.detail == "segfault":
             where = self.who if self.kernel else "the launcher (host code, not a kernel)"
             more = (
@@ -136,6 +173,11 @@ class _Story:
                 "every tensor. "
                 "Is the pointer null, from the CPU, or of a tensor that was not passed in?"
             )
+        if self.detail == "host-variable":
+            return (
+                f"{self.who} {doing} a variable of the launcher, which is in the CPU's memory: pass values "
+                "as arguments of the kernel, and arrays in a tensor or by cudaMalloc and cudaMemcpy."
+            )
         if e.space == 1:
             name, count, index = self._shared()
             return (
@@ -143,10 +185,45 @@ class _Story:
                 f"which has {count} elements (0 to {count - 1})."
             )
         name, description, index, count = self._place()
+        if self.detail == "gap":
+            stride = "x".join(str(n) for n in self.simulation.regions[e.region][1].stride())
+            return (
+                f"{self.who} {doing} {name}[{index}], which lies between the rows of {description}: "
+                f"its strides are {stride}. Use them, or refuse what is not contiguous."
+            )
+        if self.detail == "freed" and count < 0:
+            return (
+                f"{self.who} {doing} byte {index} of {description} that cudaFree gave back before the launch."
+            )
+        if self.detail == "host-tensor":
+            return (
+                f"{self.who} {doing} {name}[{index}] of {description}, which is on the CPU, "
+                "where no kernel can reach it: make it with the options of an input, as in "
+                "torch::empty(sizes, input.options())."
+            )
+        if self.detail == "freed":
+            return (
+                f"{self.who} {doing} {name}[{index}] of {description}, which is freed: "
+                "the last torch::Tensor that owned it went out of scope before the launch. "
+                "Keep the tensor in a variable for as long as a kernel uses its pointer."
+            )
         if count < 0:
             return f"{self.who} {doing} {e.bytes} bytes at byte {index} of {description}, outside of it."
         side = f"{index - count + 1} past the last" if index >= count else f"{-index} before the first"
         return f"{self.who} {doing} {name}[{index}], {side} of the {count} elements of {description}."
+
+    def _array_index(self) -> str:
+        line, column, kind = self.e.text.decode(errors="replace").split(":", 2)
+        kind = kind.strip("'").replace(" [", "[")
+        count, index = int(re.search(r"\[(\d+)\]", kind)[1]), self.e.offset
+        here = self.simulation.source.line(self.line) if self.line == int(line) else ""
+        array = indexed_before(here, int(column)) or "an array"
+        side = f"{index - count + 1} past the last" if index >= count else f"{-index} before the first"
+        who = self.who if self.kernel else "the launcher (host code, not a kernel)"
+        return (
+            f"{who} uses index {index} of {array}, {side} of its {count} elements "
+            f"({kind}: indices 0 to {count - 1})."
+        )
 
     def _misaligned(self) -> str:
         e = self.e
@@ -171,7 +248,9 @@ class _Story:
                 "block has written. "
                 "Shared memory starts as garbage."
             )
-        name, description, index, _ = self._place()
+        name, description, index, count = self._place()
+        if count < 0:
+            return f"{self.who} reads byte {index} of {description}, which nobody has written since."
         return (
             f"{self.who} reads {name}[{index}] of {description}, "
             "which nobody has written: torch::empty is garbage until then."
@@ -186,12 +265,17 @@ class _Story:
                 e.has_other
                 and _linear(e.thread, self.info.block) // 32 == _linear(e.other_thread, self.info.block) // 32
             )
-            cure = (
-                "The two are lanes of one warp, which do not wait for each other: put __syncwarp() between "
-                "them."
-                if same_warp
-                else "Put __syncthreads() between the two."
-            )
+            cure = "Put __syncthreads() between the two."
+            if same_warp and _threads(self.info.block) > 32:
+                cure = (
+                    "The two are lanes of one warp, which do not wait for each other either: put "
+                    "__syncthreads() between them, or __syncwarp() if no other warp is concerned."
+                )
+            elif same_warp:
+                cure = (
+                    "The two are lanes of one warp, which do not wait for each other: put __syncwarp() "
+                    "between them."
+                )
         else:
             name, description, index, _ = self._place()
             what = f"{name}[{index}] of {description}"
@@ -243,10 +327,11 @@ class _Story:
                 f"{self.who} waits for a phase of a cuda::barrier or cuda::pipeline that never ends: fewer "
                 "threads arrive at it (or commit to it) than it was initialised for."
             )
+        elsewhere = f" ({self.other} waits{self.at_other_line})" if self.e.has_other else ""
         return (
             f"{self.who} waits in a warp-level operation with mask {self.e.offset & 0xFFFFFFFF:#010x}, but "
-            "not all lanes of that "
-            "mask come to it with the same mask. Each lane named in the mask must execute the same call."
+            f"not all lanes of that mask come to it with the same mask{elsewhere}. "
+            "Each lane named in the mask must execute the same call."
         )
 
     def _timeout(self) -> str:
@@ -263,6 +348,8 @@ class _Story:
         text = self.e.text.decode(errors="replace")
         if self.detail == "assertion":
             return f"{self.who}: assertion failed: {text}"
+        if self.detail == "out-of-memory":
+            return f"{text}."
         return f"the launch is impossible: {text}."
 
     def _unsupported(self) -> str:
@@ -278,6 +365,10 @@ class _Story:
         if self.detail == "illegal-instruction":
             return f"{self.who} ran off the end of a function that should return a value."
         return f"{self.e.text.decode(errors='replace')} is not supported."
+
+
+def _threads(block) -> int:
+    return block[0] * block[1] * block[2]
 
 
 def _linear(thread, block) -> int:

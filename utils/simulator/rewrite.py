@@ -288,7 +288,8 @@ def _shared_declaration(tokens: list[_Token], line: int) -> str:
         kind, name, rest = (part.strip() for part in match.groups())
         pointer = f"(*{name}){rest}" if rest else f"* {name}"
         cast = f"(*){rest}" if rest else "*"
-        value = f'sim_dynamic_shared("{name}", {line}, sizeof({kind}))'
+        row = f"sim::extents<{kind}{rest}>"
+        value = f'sim_dynamic_shared("{name}", {line}, sizeof({kind}), {row})'
         return f"{kind} {pointer} = ({kind} {cast}){value}{newlines}"
     typedef = ", ".join(declarators)
     attribute = f" __attribute__((aligned{alignment}))" if alignment else ""

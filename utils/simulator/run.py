@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
+import re
 import sys
 import threading
 import time
@@ -15,6 +17,7 @@ import torch
 from utils.errors import KernelError
 from utils.facade import Host, Signature, Source, invoke
 from utils.simulator import engine as sim
+from utils.simulator.memory import memory_limit
 from utils.simulator.messages import explain
 from utils.simulator.order import ORDERS, chosen_order
 
@@ -88,6 +91,7 @@ class Simulation:
         self.context = self.engine.sim_create(
             self.checked, self.reads, self.workers, ORDERS.index(self.order.name), self.order.seed
         )
+        self.engine.sim_set_memory_limit(self.context, memory_limit())
         if self.watch is not None:
             block, warp = self.watch
             self.engine.sim_trace(self.context, *block, sim.EVERY_WARP if warp is None else warp)
@@ -98,6 +102,20 @@ class Simulation:
         # else a thread that could not be stopped still runs in it: better a leak than a crash
         self.context = None
         self.regions.clear()
+
+    def reserve(self, bytes: int) -> None:
+        """Count memory that a tensor of the call is about to take.
+
+        Raises:
+            torch.OutOfMemoryError: there is not so much left for it.
+        """
+        room = self.engine.sim_reserve(self.context, bytes)
+        if room:
+            raise torch.OutOfMemoryError(
+                f"A tensor of {bytes / 1e9:.2f} GB is too much memory: the simulator may take "
+                f"{room / 1e9:.2f} GB more on this machine (CONV_MEMORY sets the limit in GB). "
+                "Try a smaller shape."
+            )
 
     @property
     def base(self) -> int:
@@ -210,17 +228,30 @@ class _SimulatedHost(Host):
             (size - 1) * stride for size, stride in zip(value.shape, value.stride(), strict=True)
         )
         flat = value.as_strided((extent,), (1,))
-        copy = self._guarded((extent,), value.dtype)
+        offset = value.storage_offset() * value.element_size()
+        copy = self._guarded((extent,), value.dtype, offset)
         copy.copy_(flat)
         view = copy.as_strided(value.shape, value.stride(), copy.storage_offset())
         self.copies.append((flat, copy))
         self.originals[id(view)] = given
         self.keep.append(view)
-        self._register(view, name, extent * view.element_size(), view.data_ptr(), False)
+        has_gaps = view.numel() < extent
+        self._register(view, name, extent * view.element_size(), view.data_ptr(), has_gaps)
+        if has_gaps:
+            numbers = ctypes.c_int64 * view.dim()
+            self.simulation.engine.sim_mark_elements(
+                self.simulation.context,
+                view.data_ptr(),
+                view.element_size(),
+                view.dim(),
+                numbers(*view.shape),
+                numbers(*view.stride()),
+            )
         return view
 
     def empty(self, shape, dtype, device, fill):
         if not self.simulation.checked:
+            self.simulation.reserve(_bytes(shape, dtype))
             tensor = super().empty(shape, dtype, None, fill)
         else:
             tensor = self._guarded(shape, dtype)
@@ -228,9 +259,15 @@ class _SimulatedHost(Host):
                 tensor.view(-1).view(torch.uint8).fill_(0xFF)  # NaN: what nobody wrote shall not look right
             else:
                 tensor.fill_(0 if fill == "zeros" else 1)
-        if tensor.numel() and (device is None or device.type == "cuda"):
-            self._register(
-                tensor, "", tensor.numel() * tensor.element_size(), tensor.data_ptr(), fill == "empty"
+        if not tensor.numel():
+            return tensor
+        nbytes = tensor.numel() * tensor.element_size()
+        if device is None or device.type == "cuda":
+            self._register(tensor, "", nbytes, tensor.data_ptr(), fill == "empty")
+        else:
+            number = self._name(tensor, "")
+            self.simulation.engine.sim_add_host_tensor(
+                self.simulation.context, tensor.data_ptr(), nbytes, number
             )
         return tensor
 
@@ -253,23 +290,30 @@ class _SimulatedHost(Host):
             return type(result)(self.own(r) for r in result)
         return self.originals.get(id(result), result)
 
-    def _guarded(self, shape, dtype) -> torch.Tensor:
-        count = 1
-        for size in shape:
-            count *= size
-        size = torch.empty((), dtype=dtype).element_size()
-        memory = torch.empty(count * size + 2 * _GUARD + 256, dtype=torch.uint8)
-        start = _GUARD - memory.data_ptr() % 256 + (256 if memory.data_ptr() % 256 else 0)
-        return memory[start : start + count * size].view(dtype).view(shape)
+    def _guarded(self, shape, dtype, offset: int = 0) -> torch.Tensor:
+        """A tensor amid nobody's memory, aligned to 16 bytes as one `offset` bytes into an allocation is."""
+        size = _bytes(shape, dtype)
+        self.simulation.reserve(size)
+        memory = torch.empty(size + 2 * _GUARD + 512, dtype=torch.uint8)
+        start = _GUARD - memory.data_ptr() % 256 + (256 if memory.data_ptr() % 256 else 0) + offset % 16
+        return memory[start : start + size].view(dtype).view(shape)
+
+    def _name(self, tensor, name) -> int:
+        """The number by which the engine speaks of a tensor."""
+        number = len(self.simulation.regions)
+        self.simulation.regions[number] = (name, tensor)
+        self.keep.append(tensor)
+        return number
 
     def _register(self, tensor, name, nbytes, address, uninitialised):
-        simulation = self.simulation
-        number = len(simulation.regions)
-        simulation.regions[number] = (name, tensor)
-        self.keep.append(tensor)
+        simulation, number = self.simulation, self._name(tensor, name)
         simulation.engine.sim_add_region(
             simulation.context, address, nbytes, tensor.element_size(), number, uninitialised
         )
+
+
+def _bytes(shape, dtype: torch.dtype) -> int:
+    return math.prod(shape) * dtype.itemsize
 
 
 def _run_interruptibly(work, done: threading.Event, cancel, timeout: float | None) -> None:
@@ -309,7 +353,9 @@ def _cancel_until_done(done: threading.Event, cancel) -> None:
 def _workers(source: Source) -> int:
     # The sum of floats depends on the order of its terms: with atomics the blocks take turns on one core, so
     # that the result is the same on every machine.
-    if "atomic" in source.text.split("#line", 1)[-1]:
+    # What kernels print comes in the order of the threads only if the blocks run one after the other.
+    text = source.text.split("#line", 1)[-1]
+    if "atomic" in text or re.search(r"\bprintf\s*\(", text):
         return 1
     chosen = os.environ.get("CONV_THREADS")
     if chosen:

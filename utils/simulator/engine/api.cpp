@@ -204,7 +204,46 @@ void check_configuration(const SimLaunch* l, int index) {
             l->dynamic_shared, limit);
 }
 
+struct Owned {  // a tensor that the launcher made
+    int copies;
+    const void* tensor;
+    uint64_t serial;  // of the call that it belongs to
+};
+
+std::string gigabytes(size_t bytes) {
+    char text[32];
+    snprintf(text, sizeof text, "%.2f GB", static_cast<double>(bytes) / 1e9);
+    return text;
+}
+
+std::string out_of_memory(const char* who, size_t wanted, size_t room) {
+    return std::string(who) + " asks for " + gigabytes(wanted) + " of memory, and the simulator may take " +
+           gigabytes(room) + " more on this machine (CONV_MEMORY sets the limit in GB)";
+}
+
+// Checked runs keep a record of who touched what for every word of memory: six times the tensors' size, if
+// all of it is touched.
+void check_memory(Context* c, const SimLaunch* launch, int index) {
+    if (!c->checked) return;
+    size_t bytes = 0;
+    for (const Region* r : c->regions) bytes += (r->bytes >> r->granule_shift) * sizeof(Cell);
+    const size_t room = c->memory_limit - std::min(c->memory_used, c->memory_limit);
+    if (bytes > room)
+        refuse_launch(
+            launch, index,
+            "its checks need up to %s of memory (six times the tensors' size), and the simulator may "
+            "take %s more on this machine (CONV_MEMORY sets the limit in GB): take a smaller shape, "
+            "or checked=False",
+            gigabytes(bytes).c_str(), gigabytes(room).c_str());
+}
+
 }  // namespace
+
+void sim::leave_host(const Error& e) {
+    if (current_context) current_context->fail(e);
+    if (host_escape) siglongjmp(*host_escape, 1);
+    throw Abort();
+}
 
 extern "C" {
 
@@ -223,6 +262,8 @@ void sim_launch(const SimLaunch* config, void (*body)(void*), void* closure) {
         launch.dynamic_shared = config->dynamic_shared;
     }
     check_configuration(config, index);
+    check_memory(c, config, index);
+    c->host_stack_low = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
     if (c->checked)
         for (Region* r : c->regions) {
             map_cells(r);
@@ -273,8 +314,9 @@ uint3 sim_grid_dim() { return sim_indices.grid_dim; }
 void* sim_shared(const SimSharedSite* site) {
     return on_device("__shared__ memory outside a kernel", site->line)->shared_variable(site);
 }
-void* sim_dynamic_shared(const char* name, int line, size_t granule) {
-    return on_device("__shared__ memory outside a kernel", line)->dynamic_shared(name, line, granule);
+void* sim_dynamic_shared(const char* name, int line, size_t granule, const size_t* row_extents) {
+    return on_device("__shared__ memory outside a kernel", line)
+        ->dynamic_shared(name, line, granule, row_extents);
 }
 uint32_t sim_lane() { return on_device("a warp-level function outside a kernel", 0), current_thread()->lane; }
 void sim_fence() {
@@ -327,9 +369,7 @@ static void stop_here(Kind kind, Detail detail, const char* text, int line, uint
         e.pc = pc;
     snprintf(e.text, sizeof e.text, "%s", text);
     if (w && current_thread()) w->raise(e);
-    if (current_context) current_context->fail(e);
-    if (host_escape) siglongjmp(*host_escape, 1);
-    throw Abort();
+    leave_host(e);
 }
 void sim_unsupported(const char* what, int line) {
     stop_here(kUnsupported, kPlain, what, line);
@@ -357,29 +397,49 @@ void __wrap___assert_fail(const char* expression, const char*, unsigned line, co
     stop_here(kLaunch, kAssertion, expression, static_cast<int>(line));
 }
 
+// The region that a copy of n bytes begins in; false where it would leave it, or begins in freed memory.
+static bool copied_region(const void* p, size_t n, Region** region) {
+    const uintptr_t address = reinterpret_cast<uintptr_t>(p);
+    Context* c = current_context;
+    *region = c ? c->find(address) : nullptr;
+    if (*region) return n <= (*region)->bytes - (address - (*region)->base);
+    const Region* off = c ? c->find_off_limits(address) : nullptr;
+    return !off || off->off_limits != kFreed;
+}
+// What a copy writes is as good as where it came from: garbage stays garbage.
+static void mark_written(Region* to, const void* d, const Region* from, const void* s, size_t n) {
+    if (!to || !to->written) return;
+    const size_t start = reinterpret_cast<uintptr_t>(d) - to->base;
+    const size_t source = from ? reinterpret_cast<uintptr_t>(s) - from->base : 0;
+    for (size_t g = start >> to->granule_shift; g <= (start + n - 1) >> to->granule_shift; ++g) {
+        const size_t at = source + std::max(g << to->granule_shift, start) - start;
+        const bool known = !from || !from->written || from->written[at >> from->granule_shift].load();
+        to->written[g].store(known);
+    }
+}
 int sim_memcpy(void* d, const void* s, size_t n) {
+    Region *to, *from;
+    if (!n) return 0;
+    if (!copied_region(d, n, &to) || !copied_region(s, n, &from)) return 1;
     memmove(d, s, n);
-    if (Context* c = current_context)
-        if (Region* r = c->find(reinterpret_cast<uintptr_t>(d)))
-            if (r->written) {
-                size_t from = reinterpret_cast<uintptr_t>(d) - r->base;
-                for (size_t g = from >> r->granule_shift;
-                     g <= (from + std::max<size_t>(n, 1) - 1) >> r->granule_shift &&
-                     (g << r->granule_shift) < r->bytes;
-                     ++g)
-                    r->written[g].store(1);
-            }
+    mark_written(to, d, from, s, n);
     return 0;
 }
 int sim_memset(void* d, int v, size_t n) {
+    Region* to;
+    if (!n) return 0;
+    if (!copied_region(d, n, &to)) return 1;
     memset(d, v, n);
-    return sim_memcpy(d, d, n);
+    mark_written(to, d, nullptr, nullptr, n);
+    return 0;
 }
 
 // -------------------------------------------------------------------------------------- interface for Python
 
 Context* sim_create(int checked, int reads, int workers, int order, uint64_t seed) {
+    static std::atomic<uint64_t> calls{0};
     Context* c = new Context;
+    c->serial = ++calls;
     c->checked = checked, c->reads = reads, c->workers = std::max(workers, 1), c->order = order,
     c->seed = seed;
     return c;
@@ -433,25 +493,71 @@ void sim_add_region(Context* c, const void* base, size_t bytes, int itemsize, in
     c->add(r);
 }
 
-int sim_malloc(void** p, size_t bytes) {
+// A tensor of the CPU: a kernel that touches it is told so.
+void sim_add_host_tensor(Context* c, const void* base, size_t bytes, int id) {
+    if (!bytes) return;
+    Region* r = new Region;
+    r->base = reinterpret_cast<uintptr_t>(base), r->bytes = bytes, r->id = id, r->off_limits = kHostTensor;
+    c->off_limits.push_back(r);
+}
+
+// Marks the elements of a tensor as written in a region that began uninitialised: what lies between the rows
+// of a slice stays nobody's.
+void sim_mark_elements(Context* c, const void* data, int itemsize, int dim, const int64_t* sizes,
+                       const int64_t* strides) {
+    Region* r = c->find(reinterpret_cast<uintptr_t>(data));
+    if (!r || !r->written) return;
+    if (dim) {
+        for (int64_t i = 0; i < sizes[0]; ++i)
+            sim_mark_elements(c, static_cast<const char*>(data) + i * strides[0] * itemsize, itemsize,
+                              dim - 1, sizes + 1, strides + 1);
+        return;
+    }
+    mark_written(r, data, nullptr, nullptr, static_cast<size_t>(itemsize));
+}
+
+// Counts memory that the call is about to take: 0, or the bytes that it may still have when those are fewer.
+size_t sim_reserve(Context* c, size_t bytes) {
+    const size_t room = c->memory_limit - std::min(c->memory_used, c->memory_limit);
+    if (bytes > room) return std::max<size_t>(room, 1);
+    c->memory_used += bytes;
+    return 0;
+}
+void sim_set_memory_limit(Context* c, size_t bytes) { c->memory_limit = bytes; }
+void sim_memory(size_t* free, size_t* total) {
     Context* c = current_context;
+    *total = c ? c->memory_limit : 0;
+    *free = c ? c->memory_limit - std::min(c->memory_used, c->memory_limit) : 0;
+}
+
+int sim_malloc(void** p, size_t bytes, int written) {
+    Context* c = current_context;
+    *p = nullptr;
+    if (!c || !bytes) return 0;
+    if (size_t room = sim_reserve(c, bytes))
+        stop_here(kLaunch, kOutOfMemory, out_of_memory("cudaMalloc", bytes, room).c_str(), 0,
+                  reinterpret_cast<uint64_t>(__builtin_return_address(0)));
     // 1,024 spare bytes on each side, so that a step over the edge lands on nobody's memory.
     char* memory = static_cast<char*>(aligned_alloc(1024, ((bytes + 1023) & ~size_t(1023)) + 2048));
     if (!memory) return 2;
     *p = memory + 1024;
     c->allocations.push_back(memory);
-    sim_add_region(c, *p, bytes, 4, 1000000 + static_cast<int>(c->allocations.size()), 1);
+    sim_add_region(c, *p, bytes, 4, 1000000 + static_cast<int>(c->allocations.size()), !written);
     return 0;
 }
 int sim_free(void* p) {
     Context* c = current_context;
-    if (!p || !c) return 0;
-    if (Region* r = c->find(reinterpret_cast<uintptr_t>(p))) {
-        c->regions.erase(std::find(c->regions.begin(), c->regions.end(), r));
-        free_region(r);
-    }
-    return 0;  // the memory itself lives until the call ends: a late access must fault as ours, not as the
-               // allocator's
+    return !p || !c || c->release(p) ? 0 : 1;
+}
+int* sim_own(const void* tensor) {
+    return &(new Owned{1, tensor, current_context ? current_context->serial : 0})->copies;
+}
+void sim_disown(int* copies) noexcept {
+    if (--*copies) return;
+    Owned* owned = reinterpret_cast<Owned*>(copies);
+    // A tensor kept in a static variable may outlive its call and its memory.
+    if (current_context && current_context->serial == owned->serial) current_context->release(owned->tensor);
+    delete owned;
 }
 
 // Calls `function(a, b, c, d, e, f)` with faults turned into errors of the context. Returns its result, or
@@ -460,6 +566,7 @@ int sim_call(Context* c, int (*function)(void*, void*, void*, void*, void*, void
              void* a2, void* a3, void* a4, void* a5) {
     Context* outer = current_context;
     current_context = c;
+    c->host_stack_high = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
     AlternateStack stack;
     Running here;
     install_handlers();

@@ -23,6 +23,22 @@ void Context::add(Region* region) {
     regions.insert(it, region);
 }
 
+Region* Context::find_off_limits(uintptr_t address) const {
+    for (Region* region : off_limits)
+        if (region->contains(address)) return region;
+    return nullptr;
+}
+
+// The memory itself lives until the call ends, so that a late access is ours to explain.
+bool Context::release(const void* base) {
+    Region* region = find(reinterpret_cast<uintptr_t>(base));
+    if (!region || region->base != reinterpret_cast<uintptr_t>(base)) return false;
+    regions.erase(std::find(regions.begin(), regions.end(), region));
+    region->off_limits = kFreed;
+    off_limits.push_back(region);
+    return true;
+}
+
 void Context::fail(const Error& e) {
     std::lock_guard<std::mutex> lock(mutex);
     if (failed.load()) return;
@@ -33,7 +49,8 @@ void Context::fail(const Error& e) {
 void Context::append_printed() {
     std::sort(printed.begin(), printed.end());
     for (auto& [turn, text] : printed) {
-        const size_t room = output.size() < kOutputLimit ? std::min(kOutputLimit - output.size(), text.size()) : 0;
+        const size_t room =
+            output.size() < kOutputLimit ? std::min(kOutputLimit - output.size(), text.size()) : 0;
         output.append(text, 0, room);
         output_dropped += text.size() - room;
     }
@@ -42,6 +59,7 @@ void Context::append_printed() {
 
 Context::~Context() {
     for (Region* region : regions) free_region(region);
+    for (Region* region : off_limits) free_region(region);
     for (void* p : allocations) free(p);
 }
 

@@ -41,6 +41,7 @@ struct Region {
     std::atomic<bool> read{false}, stored{false};
     uint32_t* quiet = nullptr;  // of shared memory, a word a granule: see Worker::check
     const SimSharedSite* site = nullptr;
+    int off_limits = 0;  // why the kernel may not touch it (Detail), where that is so
     bool contains(uintptr_t a) const { return a - base < bytes; }
 };
 
@@ -90,11 +91,14 @@ enum Detail {
     kOtherBarrier,
     kWarpWaits,
     kIllegalInstruction,
-    kOutOfStacks,
     kFreed,
     kWholeWarpWaits,  // in an operation that needs all 32 lanes
     kGateWaits,       // at a cuda::barrier or cuda::pipeline
-    kMatrixStride     // rows of a matrix not a multiple of 16 bytes apart
+    kMatrixStride,    // rows of a matrix not a multiple of 16 bytes apart
+    kHostTensor,      // a tensor on the CPU
+    kHostVariable,    // the launcher's own stack
+    kOutOfMemory,
+    kArrayIndex  // beyond the bounds of an array's declaration
 };
 
 struct Counts {
@@ -145,6 +149,7 @@ struct Launch {
 };
 
 struct Context {
+    uint64_t serial = 0;  // no other call's
     bool checked = false;
     // Whether the readers of tensors are recorded, to find races between reads and writes. A tensor that is
     // only read needs no record, and nearly every tensor is only read or only written.
@@ -164,7 +169,10 @@ struct Context {
     std::vector<std::pair<uintptr_t, size_t>>
         module;  // loaded segments of the cell's library: constants, statics
     uintptr_t module_base = 0;
-    std::vector<void*> allocations;  // cudaMalloc
+    std::vector<void*> allocations;                     // cudaMalloc
+    size_t memory_limit = ~size_t(0), memory_used = 0;  // bytes of tensors and of cudaMalloc, in this call
+    std::vector<Region*> off_limits;  // memory that the launcher has given back, and tensors of the CPU
+    uintptr_t host_stack_low = 0, host_stack_high = 0;  // where the launcher's variables are, during a launch
 
     std::mutex mutex;  // guards error and output
     Error error{};
@@ -181,7 +189,9 @@ struct Context {
             if (address - base < size) return true;
         return false;
     }
+    Region* find_off_limits(uintptr_t address) const;
     void add(Region* region);
+    bool release(const void* base);  // false: no region begins there
     void fail(const Error& e);
     ~Context();
 };

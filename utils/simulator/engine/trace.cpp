@@ -142,7 +142,12 @@ void Worker::out_of_bounds(uintptr_t address, unsigned bytes, Access access, uin
         for (Region* r : context->regions) consider(r);
     Error e = error_here(kOutOfBounds, kPlain, pc);
     e.access = access, e.bytes = static_cast<int>(bytes), e.space = in_arena ? kShared : kGlobal;
-    if (nearest && (in_arena || distance < (uint64_t(1) << 36))) {
+    if (Region* off = in_arena ? nullptr : context->find_off_limits(address)) {
+        e.detail = off->off_limits;
+        name_region(&e, off, static_cast<int64_t>(address - off->base));
+    } else if (address - context->host_stack_low < context->host_stack_high - context->host_stack_low) {
+        e.detail = kHostVariable;
+    } else if (nearest && (in_arena || distance < (uint64_t(1) << 36))) {
         name_region(&e, nearest, static_cast<int64_t>(address - nearest->base));
     } else {
         e.detail = kWildPointer;
@@ -568,6 +573,8 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
                               (access == kCompareAndSwap ? Id::kCompareAndSwap : 0);
         const Id writer{alone ? cell.writer.load(std::memory_order_relaxed)
                               : cell.writer.exchange(mine, std::memory_order_seq_cst)};
+        // An atomic operation after a plain write by the same thread hides that write from nobody.
+        if (access >= kAtomic && writer.bits == me.bits) continue;
         if (alone) cell.writer.store(mine, std::memory_order_relaxed);
         const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed),
                        read = cell.reader_pc.load(std::memory_order_relaxed);

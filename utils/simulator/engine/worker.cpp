@@ -303,15 +303,17 @@ void Worker::new_tags() {
 }
 
 void Worker::explain_stall() {
-    const Thread *waits = nullptr, *at_barrier = nullptr, *done = nullptr, *elsewhere = nullptr;
+    const Thread *waits = nullptr, *at_barrier = nullptr, *done = nullptr, *elsewhere = nullptr,
+                 *other_lane = nullptr;
     for (const Thread& t : threads_) {
         if ((t.state == kAtWarp || t.state == kAtGate) && !waits) waits = &t;
+        if (t.state == kAtWarp && t.line != waits->line && !other_lane) other_lane = &t;
         if (t.state == kAtBarrier && !at_barrier) at_barrier = &t;
         if (t.state == kAtBarrier && at_barrier && t.line != at_barrier->line && !elsewhere) elsewhere = &t;
         if (t.state == kDone && !done) done = &t;
     }
     const Thread* named = at_barrier ? at_barrier : waits;
-    const Thread* other = at_barrier ? (done ? done : elsewhere ? elsewhere : waits) : nullptr;
+    const Thread* other = at_barrier ? (done ? done : elsewhere ? elsewhere : waits) : other_lane;
     Error e = error_here(at_barrier ? kBarrierDivergence : kDeadlock, kWarpWaits, 0, named->line);
     if (waits && waits->state == kAtGate)
         e.detail = kGateWaits;
@@ -477,9 +479,9 @@ void* Worker::shared_variable(const SimSharedSite* site) {
     return reinterpret_cast<void*>(new_shared(site, site->bytes, site->alignment, site->granule)->base);
 }
 
-void* Worker::dynamic_shared(const char* name, int line, size_t granule) {
+void* Worker::dynamic_shared(const char* name, int line, size_t granule, const size_t* row_extents) {
     if (!dynamic_) {
-        dynamic_site_ = SimSharedSite{name, line, config_->dynamic_shared, 256, granule};
+        dynamic_site_ = SimSharedSite{name, line, config_->dynamic_shared, 256, granule, row_extents};
         dynamic_ = new_shared(nullptr, config_->dynamic_shared, 256, granule);
         dynamic_->site = &dynamic_site_;
     }

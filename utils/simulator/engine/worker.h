@@ -91,7 +91,8 @@ class Worker {
     [[noreturn]] void raise(Error e);  // from a fiber: record and leave it for good
     Error error_here(Kind kind, Detail detail, uint64_t pc = 0, int line = 0) const;
     void* shared_variable(const SimSharedSite* site);
-    void* dynamic_shared(const char* name, int line, size_t granule);
+    void* dynamic_shared(const char* name, int line, size_t granule, const size_t* row_extents);
+    bool is_shared_array(const size_t* extents, int64_t index) const;
     uint64_t warp_operation(int op, uint32_t mask, int line, uint64_t value, int source_lane);
     int barrier(int op, int predicate, int line);
     void wait_for_change(const uint32_t* word, uint32_t old, int line);
@@ -191,6 +192,9 @@ void run_collective(const uint64_t (&arguments)[32]);
 // Read at every access of a kernel, hence the fastest kind of thread-local variable.
 extern __thread Worker* current_worker __attribute__((tls_model("initial-exec")));
 inline Thread* current_thread() { return static_cast<Thread*>(sim_running); }  // null outside kernels
+
+// From the launcher's host code: records the error and ends the call.
+[[noreturn]] void leave_host(const Error& e);
 
 // The worker for a device function; `what` is refused where host code calls it, which CUDA would not compile.
 inline Worker* on_device(const char* what, int line) {

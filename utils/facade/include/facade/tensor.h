@@ -2,6 +2,7 @@
 #pragma once
 
 #include "facade/abi.h"
+#include "facade/owner.h"
 #include "facade/types.h"
 
 namespace at {
@@ -80,6 +81,8 @@ class Tensor {
   public:
     Tensor() : value_{} { value_.integer = -1; }
     explicit Tensor(const facade::Value& value) : value_(value) {}
+    // One that the launcher made, whose memory is its own.
+    Tensor(const facade::Value& value, facade::Owner owner) : value_(value), owner_(owner) {}
 
     bool defined() const { return value_.integer >= 0; }
     int64_t handle() const { return value_.integer; }
@@ -127,7 +130,7 @@ class Tensor {
         facade::Call* call = facade::current_call;
         if (call->host->contiguous(call->token, handle(), static_cast<int64_t>(format), &copy) != 0)
             throw facade::HostFailed();
-        return Tensor(copy);
+        return Tensor(copy, facade::Owner(copy.data));
     }
 
     void* data_ptr() const { return const_cast<void*>(need().data); }
@@ -201,6 +204,7 @@ class Tensor {
          !std::is_same<T, unsigned long long>::value && !std::is_same<T, long double>::value)>;
 
     facade::Value value_;
+    facade::Owner owner_;
 };
 
 namespace facade_detail {
@@ -223,7 +227,7 @@ inline Tensor create(facade::Fill fill, double value, IntArrayRef sizes, const T
     facade::Call* call = facade::current_call;
     TORCH_CHECK(call != nullptr, "tensors can be made only inside a launcher's call, on its own thread");
     if (call->host->create(call->token, &request, &made) != 0) throw facade::HostFailed();
-    return Tensor(made);
+    return Tensor(made, facade::Owner(made.data));
 }
 
 // The options of `like`, with those that `wanted` names put over them.

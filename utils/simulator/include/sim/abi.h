@@ -72,10 +72,11 @@ struct SimSharedSite {
     const char* name;
     int line;
     size_t bytes, alignment,
-        granule;  // granule: bytes of one element, the grain at which races are told apart
+        granule;            // granule: bytes of one element, the grain at which races are told apart
+    const size_t* extents;  // of an array's first four dimensions, from the outermost, 0 where there is none
 };
 void* sim_shared(const SimSharedSite* site);
-void* sim_dynamic_shared(const char* name, int line, size_t granule);
+void* sim_dynamic_shared(const char* name, int line, size_t granule, const size_t* row_extents);
 void sim_set_dynamic_limit(const void* function, size_t bytes);
 
 // Barriers and warp-level operations; `line` is the source line of the call.
@@ -136,6 +137,10 @@ long long sim_clock();
 // Host side of the CUDA runtime.
 int sim_memcpy(void* destination, const void* source, size_t bytes);
 int sim_memset(void* destination, int value, size_t bytes);
-int sim_malloc(void** pointer, size_t bytes);
+int sim_malloc(void** pointer, size_t bytes, int written);
+void sim_memory(size_t* free, size_t* total);
 int sim_free(void* pointer);
+// A tensor that the launcher made: a count of its copies, which begins at one, and one copy less.
+int* sim_own(const void* tensor);
+void sim_disown(int* copies) noexcept;
 }

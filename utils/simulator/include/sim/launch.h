@@ -64,6 +64,10 @@ Launcher<Kernel> launcher(const char* name, int line, Configuration c, Kernel ke
     return Launcher<Kernel>{SimLaunch{name, line, c.grid, c.block, c.shared}, kernel};
 }
 
+template <class T>
+static constexpr size_t extents[4] = {std::extent_v<T, 0>, std::extent_v<T, 1>, std::extent_v<T, 2>,
+                                      std::extent_v<T, 3>};
+
 }  // namespace sim
 
 #define SIM_UNWRAP(...) __VA_ARGS__
@@ -77,8 +81,11 @@ Launcher<Kernel> launcher(const char* name, int line, Configuration c, Kernel ke
 
 // `__shared__ float tile[8][33];` arrives as `typedef float sim_type_tile[8][33]; SIM_SHARED(tile, line)`:
 // the compiler works out the type, and the variable is a reference to the block's own storage.
-#define SIM_SHARED(name, line)                                                                         \
-    static const SimSharedSite sim_site_##name = {#name, line, sizeof(sim_type_##name),                \
-                                                  alignof(sim_type_##name),                            \
-                                                  sizeof(std::remove_all_extents_t<sim_type_##name>)}; \
+#define SIM_SHARED(name, line)                                                                        \
+    static const SimSharedSite sim_site_##name = {#name,                                              \
+                                                  line,                                               \
+                                                  sizeof(sim_type_##name),                            \
+                                                  alignof(sim_type_##name),                           \
+                                                  sizeof(std::remove_all_extents_t<sim_type_##name>), \
+                                                  sim::extents<sim_type_##name>};                     \
     sim_type_##name& name = *static_cast<sim_type_##name*>(sim_shared(&sim_site_##name));
