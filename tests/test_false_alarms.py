@@ -24,7 +24,7 @@ def every_call_in_order(request, monkeypatch):
 
     def in_order(self, *args, **options):
         original(self, *args, **{**options, "order": order, "seed": seed})
-        seen.append((self.order, self.seed))
+        seen.append(tuple(self.order))
 
     monkeypatch.setattr(Simulation, "__init__", in_order)
     yield
