@@ -109,6 +109,9 @@ def rewrite(text: str) -> str:
         # A launch copies its arguments before it converts them, and a copy of g++'s NULL is a plain number.
         if token.text == "NULL" and not _in_directive(tokens, i):
             token.text = "nullptr"
+        # No macro does this: the C++ library writes __attribute__((__noinline__)) in headers of its own.
+        elif token.text == "__noinline__" and (i == 0 or tokens[i - 1].text != "("):
+            token.text = "__attribute__((noinline))"
     tokens = _rewrite_shared(tokens)
     tokens = _rewrite_launches(tokens, _plain_kernels([t for t in tokens if t.solid]))
     return "".join(token.text for token in tokens)

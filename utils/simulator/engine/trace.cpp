@@ -147,7 +147,7 @@ void Worker::out_of_bounds(uintptr_t address, unsigned bytes, Access access, uin
         name_region(&e, off, static_cast<int64_t>(address - off->base));
     } else if (address - context->host_stack_low < context->host_stack_high - context->host_stack_low) {
         e.detail = kHostVariable;
-    } else if (nearest && (in_arena || distance < (uint64_t(1) << 36))) {
+    } else if (nearest && (in_arena || (distance < (uint64_t(1) << 36) && distance < address))) {
         name_region(&e, nearest, static_cast<int64_t>(address - nearest->base));
     } else {
         e.detail = kWildPointer;

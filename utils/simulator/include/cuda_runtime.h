@@ -27,7 +27,6 @@
 #define __constant__ static
 #define __managed__
 #define __forceinline__ inline __attribute__((always_inline))
-#define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
 #define __maxnreg__(n)
 #define __align__(n) __attribute__((aligned(n)))
