@@ -345,27 +345,23 @@ static unsigned count_passes(uint32_t mask, const uint64_t* addresses, unsigned 
     return most;
 }
 
-// Passes through shared memory. Accesses of 8 and 16 bytes are served by half and quarter warps; two of these
-// go together where all lanes agree with their neighbours, or all with the next but one. A compare-and-swap
-// reads in one pass and writes in another.
+// Passes through shared memory. Accesses of 8 and 16 bytes are served by half and quarter warps. Two of these
+// load together where all lanes of the warp agree with their neighbours, or all with the next but one; stores
+// never do. A compare-and-swap reads in one pass and writes in another.
 static unsigned count_wavefronts(uint32_t mask, const uint64_t* addresses, unsigned bytes, Access access,
                                  unsigned* ideal) {
-    const unsigned group = bytes == 16 ? 16 : 32, times = access == kCompareAndSwap ? 2 : 1;
+    unsigned group = bytes == 16 ? 8 : bytes == 8 ? 16 : 32;
+    if (group < 32 && access == kLoad &&
+        (partners_agree(mask, addresses, 1) || partners_agree(mask, addresses, 2)))
+        group *= 2;
     unsigned total = 0, least = 0;
     for (unsigned from = 0; from < 32; from += group) {
-        const uint32_t part = group == 32 ? mask : mask & 0xffffu << from;
+        const uint32_t part = mask & (~0u >> (32 - group)) << from;
         if (!part) continue;
-        const uint32_t lower = bytes == 16 ? part & 0x00ff00ffu : bytes == 8 ? part & 0xffffu : part;
-        if (lower == part || lower == 0 || partners_agree(part, addresses, 1) ||
-            partners_agree(part, addresses, 2)) {
-            total += count_passes(part, addresses, bytes, access >= kAtomic);
-            least += 1;
-        } else {
-            total += count_passes(lower, addresses, bytes, access >= kAtomic) +
-                     count_passes(part & ~lower, addresses, bytes, access >= kAtomic);
-            least += 2;
-        }
+        total += count_passes(part, addresses, bytes, access >= kAtomic);
+        ++least;
     }
+    const unsigned times = access == kCompareAndSwap ? 2 : 1;
     *ideal = least * times;
     return total * times;
 }
