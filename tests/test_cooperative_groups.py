@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from simulated import compile_kernels, line_of, nvcc_accepts, read_kernels
+from simulated import MODES, compile_for, compile_kernels, line_of, nvcc_accepts, read_kernels
 
 from utils.errors import KernelError
 from utils.simulator import profile
@@ -263,6 +263,7 @@ grid.sync();  // -> __syncthreads();
 """
 INCLUDES = KERNELS[KERNELS.index("#include") : KERNELS.index("//#body")]
 EXECUTED = read_kernels(KERNELS)
+TEXT = "".join(kernel.text for kernel in EXECUTED)
 PLANTED = read_kernels(BUGS)
 PLANTED[0] = replace(PLANTED[0], before=INCLUDES)
 
@@ -275,9 +276,9 @@ def twin(kernel):
     return replace(kernel, body="\n".join(lines))
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["checked", "quick"])
+@pytest.fixture(scope="module", params=MODES)
 def module(request):
-    return compile_kernels(EXECUTED, checked=request.param)
+    return compile_for(request.param, TEXT, "groups")
 
 
 @pytest.fixture(scope="module")
@@ -310,8 +311,9 @@ def test_in_any_order(name, order):
     profile(getattr(module, name), sixty_four(), order=order, seed=5)
 
 
+@pytest.mark.nvcc
 def test_nvcc_takes_the_same_sources():
-    nvcc_accepts("".join(kernel.text for kernel in EXECUTED), "groups")
+    nvcc_accepts(TEXT, "groups")
 
 
 @pytest.mark.parametrize("kernel", PLANTED, ids=lambda kernel: kernel.name)

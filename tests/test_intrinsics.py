@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from simulated import compile_text, nvcc_accepts
+from simulated import MODES, compile_for, compile_text, nvcc_accepts
 
 from utils.simulator import profile
 
@@ -301,11 +301,18 @@ std::vector<torch::Tensor> bytes(torch::Tensor x) {{
 """
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["checked", "quick"])
+@pytest.fixture(scope="module", params=MODES)
 def module(request):
-    return compile_text(SOURCE, name="intrinsics", checked=request.param)
+    return compile_for(request.param, SOURCE, "intrinsics")
 
 
+@pytest.fixture(scope="module", params=MODES[:2])
+def simulated(request):
+    """For what a GPU only approximates."""
+    return compile_for(request.param, SOURCE, "intrinsics")
+
+
+@pytest.mark.nvcc
 def test_nvcc_takes_the_same_source():
     nvcc_accepts(SOURCE, "intrinsics")
 
@@ -319,11 +326,11 @@ def three() -> torch.Tensor:
 
 
 @pytest.mark.parametrize("expression", FLOATS)
-def test_floats(module, expression):
+def test_floats(simulated, expression):
     x = three()
     value, bound = FLOATS[expression]
     expected = value(*x.double())
-    error = (module.floats(x)[FLOAT_LIST.index(expression)].double() - expected).abs()
+    error = (simulated.floats(x)[FLOAT_LIST.index(expression)].double() - expected).abs()
     assert (error <= bound * expected.abs().clamp(min=0.1)).all(), error.max()
 
 
@@ -447,6 +454,6 @@ def test_small_vectors_are_one_access(module):
     assert torch.equal(y.view(32, 4), (v + torch.tensor([1, 2, 3, 4])).to(torch.int8))
     assert torch.equal(z.view(32, 2), torch.stack([v[:, 0] * v[:, 1], v[:, 2] * v[:, 3]], 1).to(torch.int16))
     assert torch.equal(w.view(32, 2), x.view(32, 4)[:, [3, 0]])
-    (launch,) = profile(module.bytes, x)
+    (launch,) = profile(compile_text(SOURCE, name="intrinsics").bytes, x)
     assert (launch.global_load.requests, launch.global_load.bytes_requested) == (1, 128)
     assert (launch.global_store.requests, launch.global_store.bytes_requested) == (3, 128 + 128 + 64)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from simulated import compile_kernels, line_of, nvcc_accepts, read_kernels
+from simulated import MODES, compile_for, compile_kernels, line_of, nvcc_accepts, read_kernels
 
 from utils.errors import KernelError
 from utils.simulator import profile
@@ -281,6 +281,7 @@ auto token = bar.arrive();
 y[i] = s[31 - i];  // <- here
 """
 EXECUTED = read_kernels(KERNELS)
+TEXT = "".join(kernel.text for kernel in EXECUTED)
 PLANTED = read_kernels(BUGS)
 PLANTED[0] = replace(PLANTED[0], before=EXECUTED[0].before)
 
@@ -293,9 +294,9 @@ def twin(kernel):
     return replace(kernel, body="\n".join(lines))
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["checked", "quick"])
+@pytest.fixture(scope="module", params=MODES)
 def module(request):
-    return compile_kernels(EXECUTED, checked=request.param)
+    return compile_for(request.param, TEXT, "pipelines")
 
 
 @pytest.fixture(scope="module")
@@ -324,8 +325,9 @@ def test_no_false_alarm_in_any_order(kernel, order):
     profile(getattr(compile_kernels(EXECUTED), kernel.name), sixty_four(), order=order, seed=5)
 
 
+@pytest.mark.nvcc
 def test_nvcc_takes_the_same_sources():
-    nvcc_accepts("".join(kernel.text for kernel in EXECUTED), "pipelines")
+    nvcc_accepts(TEXT, "pipelines")
 
 
 @pytest.mark.parametrize("kernel", PLANTED, ids=lambda kernel: kernel.name)
