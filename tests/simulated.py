@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 
 import pytest
+import torch
 
 from utils.facade import make_source
-from utils.inline import Module, load_inline
+from utils.inline import Module, backends, load_inline
 from utils.inline.nvcc import compile_cuda, find_nvcc
 
 _HEADING = re.compile(r"//# (?P<name>\w+)(?: <<<(?P<launch>.*)>>>)?(?:: (?P<notes>.*))?")
@@ -89,6 +90,50 @@ def line_of(launcher, text: str) -> int:
     found = [k + 1 for k in range(start, end) if text in lines[k]]
     assert len(found) == 1, f"{text!r} is on lines {found}"
     return found[0]
+
+
+# What a test of results runs in: the same source and the same expectations on a GPU, where there is one.
+MODES = [
+    "checked",
+    "quick",
+    pytest.param(
+        "gpu",
+        marks=[
+            pytest.mark.gpu,
+            pytest.mark.skipif(not (backends.gpu_available() and find_nvcc()), reason="needs a GPU and nvcc"),
+        ],
+    ),
+]
+
+
+def compile_for(mode: str, text: str, name: str):
+    """A source for one of MODES; its launchers take and give tensors of the CPU everywhere."""
+    if mode != "gpu":
+        return compile_text(text, name=name, checked=mode == "checked")
+    text = "#include <torch/extension.h>\n" + text
+    # Sums and products apart, each rounded, as the simulator and the expectations have them.
+    flags = ["-fmad=false"]
+    return OnGpu(load_inline(name, cuda_sources=text, backend="cuda", extra_cuda_cflags=flags))
+
+
+class OnGpu:
+    """A module whose launchers are called with copies of their tensors on the GPU."""
+
+    def __init__(self, module: Module):
+        self.module = module
+
+    def __getattr__(self, name: str):
+        def call(*arguments):
+            copies = [a.cuda() if isinstance(a, torch.Tensor) else a for a in arguments]
+            result = getattr(self.module, name)(*copies)
+            for argument, copy in zip(arguments, copies, strict=True):
+                if isinstance(argument, torch.Tensor):
+                    argument.copy_(copy)
+            if isinstance(result, (list, tuple)):
+                return [r.cpu() for r in result]
+            return result.cpu() if isinstance(result, torch.Tensor) else result
+
+        return call
 
 
 def nvcc_accepts(text: str, name: str) -> None:

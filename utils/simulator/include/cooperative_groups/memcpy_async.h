@@ -7,13 +7,13 @@ namespace cooperative_groups {
 
 template <class Group, class T, class Shape>
 __forceinline__ void memcpy_async(const Group& group, T* destination, const T* source, const Shape& bytes) {
-    sim::copy_together(destination, source, bytes, sim::AlignmentOf<T, Shape>::value, group.thread_rank(),
+    sim::copy_together(destination, source, bytes, sim::alignment_of<T, Shape>, group.thread_rank(),
                        group.size());
 }
 template <class Group, class Shape>
 __forceinline__ void memcpy_async(const Group& group, void* destination, const void* source,
                                   const Shape& bytes) {
-    sim::copy_together(destination, source, bytes, sim::AlignmentOf<void, Shape>::value, group.thread_rank(),
+    sim::copy_together(destination, source, bytes, sim::alignment_of<void, Shape>, group.thread_rank(),
                        group.size());
 }
 // With numbers of elements on both sides: the smaller counts.

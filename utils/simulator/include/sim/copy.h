@@ -52,32 +52,23 @@ __forceinline__ void copy_together(void* destination, const void* source, size_t
 
 }  // namespace sim
 
-namespace cuda {
-// A number of bytes that, like both addresses, is a multiple of `alignment`.
-template <size_t alignment>
-struct aligned_size_t {
-    static constexpr size_t align = alignment;
-    size_t value;
-    explicit constexpr aligned_size_t(size_t bytes) : value(bytes) {}
-    constexpr operator size_t() const { return value; }
-};
-}  // namespace cuda
-
 namespace sim {
+
+// The alignment that a copy may count on: of cuda::aligned_size_t what it says, else that of the elements.
+template <class T>
+struct Alignment {
+    template <class Shape>
+    static constexpr auto of(const Shape*) -> decltype(Shape::align) {
+        return Shape::align;
+    }
+    static constexpr size_t of(...) {
+        if constexpr (std::is_void_v<T>)
+            return 1;
+        else
+            return alignof(T);
+    }
+};
 template <class T, class Shape>
-struct AlignmentOf {
-    static constexpr size_t value = alignof(T);
-};
-template <class Shape>
-struct AlignmentOf<void, Shape> {
-    static constexpr size_t value = 1;
-};
-template <size_t alignment>
-struct AlignmentOf<void, cuda::aligned_size_t<alignment>> {
-    static constexpr size_t value = alignment;
-};
-template <class T, size_t alignment>
-struct AlignmentOf<T, cuda::aligned_size_t<alignment>> {
-    static constexpr size_t value = alignment;
-};
+constexpr size_t alignment_of = Alignment<T>::of(static_cast<const Shape*>(nullptr));
+
 }  // namespace sim

@@ -12,14 +12,16 @@ __forceinline__ To bits_as(From value) {
     return result;
 }
 
-// To an integer as CUDA converts: NaN is 0, and what does not fit becomes the nearest that does.
+// To an integer as the hardware converts: what does not fit becomes the nearest that does; NaN becomes 0, or
+// the top bit alone where 64 bits or a double take part.
 template <class Integer>
-SIM_RAW Integer saturated(double whole) {
+SIM_RAW Integer saturated(double whole, bool from_double = false) {
     constexpr bool is_signed = Integer(-1) < Integer(0);
-    constexpr int digits = 8 * sizeof(Integer) - is_signed;
+    constexpr int bits = 8 * sizeof(Integer), digits = bits - is_signed;
     const double limit = 2.0 * static_cast<double>(uint64_t(1) << (digits - 1));
     constexpr Integer greatest = static_cast<Integer>(~uint64_t(0) >> (64 - digits));
-    if (whole != whole) return 0;
+    if (whole != whole)
+        return bits == 64 || from_double ? static_cast<Integer>(uint64_t(1) << (bits - 1)) : 0;
     if (whole >= limit) return greatest;
     if (whole <= (is_signed ? -limit : 0.0)) return is_signed ? static_cast<Integer>(-greatest - 1) : 0;
     return static_cast<Integer>(whole);
@@ -70,11 +72,17 @@ SIM_ROUNDED(double, __fma, SIM_FUSED, (double a, double b, double c), fma(a, b, 
 // ------------------------------------------------------------------------------------------------
 // conversions
 
-#define SIM_TO_INTEGER(Real, from, Integer, to)                                                   \
-    inline Integer __##from##2##to##_rn(Real x) { return sim::saturated<Integer>(nearbyint(x)); } \
-    inline Integer __##from##2##to##_rz(Real x) { return sim::saturated<Integer>(x); }            \
-    inline Integer __##from##2##to##_ru(Real x) { return sim::saturated<Integer>(ceil(x)); }      \
-    inline Integer __##from##2##to##_rd(Real x) { return sim::saturated<Integer>(floor(x)); }
+#define SIM_TO_INTEGER(Real, from, Integer, to)                                                           \
+    inline Integer __##from##2##to##_rn(Real x) {                                                         \
+        return sim::saturated<Integer>(nearbyint(x), sizeof(Real) == 8);                                  \
+    }                                                                                                     \
+    inline Integer __##from##2##to##_rz(Real x) { return sim::saturated<Integer>(x, sizeof(Real) == 8); } \
+    inline Integer __##from##2##to##_ru(Real x) {                                                         \
+        return sim::saturated<Integer>(ceil(x), sizeof(Real) == 8);                                       \
+    }                                                                                                     \
+    inline Integer __##from##2##to##_rd(Real x) {                                                         \
+        return sim::saturated<Integer>(floor(x), sizeof(Real) == 8);                                      \
+    }
 #define SIM_OF_INTEGER(Integer, from, Real, to)                                                           \
     inline Real __##from##2##to##_rn(Integer n) { return static_cast<Real>(n); }                          \
     inline Real __##from##2##to##_rz(Integer n) {                                                         \

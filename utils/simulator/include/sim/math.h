@@ -16,11 +16,12 @@ inline float max(float a, float b) { return fmaxf(a, b); }
 inline double min(double a, double b) { return fmin(a, b); }
 inline double max(double a, double b) { return fmax(a, b); }
 // Mixed arguments convert as in CUDA: int with unsigned gives unsigned, int with long gives long, and so on.
-template <class A, class B>
+// A floating-point number beside an integer is ambiguous there, and here.
+template <class A, class B, class = std::enable_if_t<std::is_integral_v<A> == std::is_integral_v<B>>>
 constexpr std::common_type_t<A, B> min(A a, B b) {
     return min(std::common_type_t<A, B>(a), std::common_type_t<A, B>(b));
 }
-template <class A, class B>
+template <class A, class B, class = std::enable_if_t<std::is_integral_v<A> == std::is_integral_v<B>>>
 constexpr std::common_type_t<A, B> max(A a, B b) {
     return max(std::common_type_t<A, B>(a), std::common_type_t<A, B>(b));
 }
