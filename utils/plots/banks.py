@@ -34,14 +34,15 @@ def bank_grid(
     Words in different banks are served in one pass, different words of one bank in one pass each: the
     brighter a word, the later it is its turn. Which word goes first is the hardware's choice; here it is the
     lowest. "0-31" in a word means that all of these lanes touch it, which costs nothing. Of accesses of 8 or
-    16 bytes a lane, half or a quarter of the warp is served at a time.
+    16 bytes a lane, half or a quarter of the warp is served at a time (twice as much where loading lanes
+    share their words with a neighbour).
 
     Raises:
         ValueError: there is no request to shared memory, or the chosen one is to global memory.
     """
     request = _choose(requests, select)
     words = _words(request)
-    served = _passes(request)
+    served, together = _passes(request)
     first, last = min(words) // BANKS, max(words) // BANKS
     rows = range(first, min(last + 1, first + MOST_ROWS))
     height = _ROW * (len(rows) + 2) + 0.8 + (0.3 if title else 0)
@@ -74,7 +75,7 @@ def bank_grid(
     _heading(axes, "words", [number or "" for number in load], bottom, bold=max(load))
     if last >= rows.stop:
         axes.text(_LEFT, bottom - _ROW, f"... and {last + 1 - rows.stop} more rows", fontsize=7, color=SOFT)
-    _legend(axes, request, served, row_length)
+    _legend(axes, request, served, together, row_length)
     alt = (
         (f"{title}: " if title else "")
         + f"{headline}; the words lie in {counted(sum(n > 0 for n in load), 'bank')} of 32,"
@@ -107,22 +108,26 @@ def _words(request: Any, lanes: range = range(32)) -> dict[int, list[int]]:
     return words
 
 
-def _together(request: Any) -> int:
-    """How many lanes are served at a time."""
-    return {16: 8, 8: 16}.get(max(access.size for access in request.lanes if access is not None), 32)
+def _passes(request: Any) -> tuple[dict[int, int], int]:
+    """In which pass, from 0, each word is served (first), and how many lanes are served at a time.
 
-
-def _passes(request: Any) -> dict[int, int]:
-    """In which pass, from 0, each word is served (first), where these passes add up to the request's own."""
-    served: dict[int, int] = {}
-    before = 0
-    for start in range(0, 32, together := _together(request)):
-        waiting = [0] * BANKS
-        for word in sorted(_words(request, range(start, start + together))):
-            served.setdefault(word, before + waiting[word % BANKS])
-            waiting[word % BANKS] += 1
-        before += max(waiting)
-    return served if before == request.wavefronts else dict.fromkeys(served, 0)
+    Wide loads whose lanes share their words with a neighbour go twice as many at a time: the engine decides
+    that, here it is told by the number of passes.
+    """
+    size = max(access.size for access in request.lanes if access is not None)
+    part = {16: 8, 8: 16}.get(size, 32)
+    for together in sorted({part, min(2 * part, 32)}):
+        served: dict[int, int] = {}
+        before = 0
+        for start in range(0, 32, together):
+            waiting = [0] * BANKS
+            for word in sorted(_words(request, range(start, start + together))):
+                served.setdefault(word, before + waiting[word % BANKS])
+                waiting[word % BANKS] += 1
+            before += max(waiting)
+        if before == request.wavefronts:
+            return served, together
+    return dict.fromkeys(served, 0), 32
 
 
 def _shade(turn: int, turns: int) -> tuple[float, float, float]:
@@ -171,9 +176,9 @@ def _draw_row(axes, row: int, top: float, words, served, row_length: int | None)
             )
 
 
-def _legend(axes, request: Any, served: dict[int, int], row_length: int | None) -> None:
+def _legend(axes, request: Any, served: dict[int, int], together: int, row_length: int | None) -> None:
     note = "number: the lane that touches the word (2x: two of them)"
-    together, turns = _together(request), len(set(served.values()))
+    turns = len(set(served.values()))
     if together < 32:
         note += f"; {together} lanes are served at a time"
     if row_length:
