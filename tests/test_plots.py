@@ -189,19 +189,21 @@ def test_bank_grid_tells_lanes_that_meet_from_lanes_that_do_not():
 
 
 @pytest.mark.parametrize(
-    "offsets, size, wavefronts, passes",
+    "offsets, size, wavefronts, passes, together",
     [
-        ([4 * i for i in range(32)], 4, 1, [0] * 32),
-        ([8 * i for i in range(32)], 4, 2, [0] * 16 + [1] * 16),
-        ([0] * 32, 4, 1, [0]),
-        ([16 * i for i in range(32)], 16, 4, [0] * 32 + [1] * 32 + [2] * 32 + [3] * 32),
-        ([8 * i for i in range(32)], 8, 2, [0] * 32 + [1] * 32),
-        ([128 * i for i in range(32)], 4, 7, [0] * 32),  # not what the model says: no passes are shown
+        ([4 * i for i in range(32)], 4, 1, [0] * 32, 32),
+        ([8 * i for i in range(32)], 4, 2, [0] * 16 + [1] * 16, 32),
+        ([0] * 32, 4, 1, [0], 32),
+        ([16 * i for i in range(32)], 16, 4, [0] * 32 + [1] * 32 + [2] * 32 + [3] * 32, 8),
+        ([16 * (i // 2) for i in range(32)], 16, 2, [0] * 32 + [1] * 32, 16),  # neighbours share
+        ([8 * i for i in range(32)], 8, 2, [0] * 32 + [1] * 32, 16),
+        ([8 * (i // 2) for i in range(32)], 8, 1, [0] * 32, 32),
+        ([128 * i for i in range(32)], 4, 7, [0] * 32, 32),  # not what the model says: no passes are shown
     ],
 )
-def test_the_passes_of_a_request(offsets, size, wavefronts, passes):
-    served = banks._passes(request(offsets, "shared_load", size=size, wavefronts=wavefronts))
-    assert [served[word] for word in sorted(served)] == passes
+def test_the_passes_of_a_request(offsets, size, wavefronts, passes, together):
+    served, found = banks._passes(request(offsets, "shared_load", size=size, wavefronts=wavefronts))
+    assert [served[word] for word in sorted(served)] == passes and found == together
 
 
 def test_bank_grid_of_a_long_column_leaves_out_rows():
