@@ -124,6 +124,13 @@ if (i % 3 == 0) {
            1000000 * __popc(active.ballot(i > 40));
 }
 
+//# shuffles_in_a_branch <<<1, 64>>>: torch.where(x % 2 == 1, neighbours(x), 0 * x)
+y[i] = 0;
+if (i % 2) {
+    auto odd = cg::coalesced_threads();
+    y[i] = odd.shfl_up(i, 1) + 100 * odd.shfl_down(i, 2);
+}
+
 //# slots_by_aggregated_atomics <<<1, 64>>>: slots(x)
 __shared__ int used;
 if (i == 0) used = 0;
@@ -174,6 +181,11 @@ def branch(x: torch.Tensor) -> torch.Tensor:
         for rank, i in enumerate(lanes):
             y[i] = rank + 100 * len(lanes) + 10000 * lanes[1] + 1000000 * sum(k > 40 for k in lanes)
     return y
+
+
+def neighbours(x: torch.Tensor) -> torch.Tensor:
+    up = torch.where(x % 32 >= 3, x - 2, x)
+    return up + 100 * torch.where(x % 32 < 28, x + 4, x)
 
 
 def slots(x: torch.Tensor) -> torch.Tensor:
@@ -298,7 +310,14 @@ def sixty_four() -> torch.Tensor:
 @pytest.mark.parametrize("kernel", EXECUTED, ids=lambda kernel: kernel.name)
 def test_result(module, kernel):
     x = sixty_four()
-    names = {"torch": torch, "branch": branch, "slots": slots, "labels": labels, "x": x}
+    names = {
+        "torch": torch,
+        "branch": branch,
+        "slots": slots,
+        "labels": labels,
+        "neighbours": neighbours,
+        "x": x,
+    }
     names |= {"t8": x // 8 * 8, "t16": x // 16 * 16}  # the first of each tile
     expected = eval(kernel.notes, names)
     assert getattr(module, kernel.name)(sixty_four()).tolist() == expected.tolist()

@@ -444,6 +444,9 @@ def test_fused_multiply_add_is_rounded_once(module, name):
     tie = 1 + 2.0 ** -DIGITS[name][0] * 3 / 2
     small = torch.finfo(DTYPES[name]).smallest_normal
     more = [(tie / 1.5, 1.5, small), (1.5, 1.5, -small), (2 - 0.25, 1 + 2.0 ** -DIGITS[name][0], small)]
+    # Just below halfway between two numbers, by less than float can tell.
+    unit = 2.0 ** -DIGITS[name][0]
+    more += [(sign * (1 + unit) / 32, 16 * unit * (1 - unit), sign * (1 + unit)) for sign in (1, -1)]
     columns = torch.tensor(more).to(DTYPES[name]).unbind(1)
     a, b, c = (torch.cat(pair) for pair in zip((a, b, c), columns, strict=True))
     y = getattr(module, f"{name}_calculate")(a, b, c, 4, 0)

@@ -203,6 +203,13 @@ __pipeline_memcpy_async(&s[3 * i], &x[2 * i], 8);  // -> __pipeline_memcpy_async
 __pipeline_wait_prior(0);
 y[i] = s[2 * i];
 
+//# piece_of_12_bytes <<<1, 8>>>: unsupported, 0 0 0, __pipeline_memcpy_async of other than 4, 8 or 16 bytes
+__shared__ __align__(16) float s[64];
+const int bytes = n - 52;  // -> const int bytes = n - 48;
+__pipeline_memcpy_async(&s[4 * i], &x[4 * i], bytes);  // <- here
+__pipeline_wait_prior(0);
+y[i] = s[4 * i];
+
 //# piece_past_the_end <<<1, 32>>>: out-of-bounds, 16 0 0, reads x[64], 1 past the last
 __shared__ __align__(16) float s[128];
 __pipeline_memcpy_async(&s[4 * i], &x[4 * i], 16);  // -> __pipeline_memcpy_async(&s[4 * i], x, 16);

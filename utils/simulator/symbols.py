@@ -28,7 +28,8 @@ def lines_of(library: Path, source: Source, addresses: Iterable[int]) -> dict[in
 
 @functools.cache
 def _tool() -> str | None:
-    return shutil.which("addr2line") or shutil.which("llvm-addr2line")
+    # GNU's loses the functions that clang has inlined; LLVM's understands both compilers.
+    return shutil.which("llvm-addr2line") or shutil.which("addr2line")
 
 
 def _ask(library: Path, addresses: list[int], files: tuple[str, ...], main: str) -> dict[int, int | None]:

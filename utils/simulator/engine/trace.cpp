@@ -697,7 +697,7 @@ void* __tsan_memset(void* d, int v, size_t n) {
     int __tsan_atomic##bits##_compare_exchange_weak(volatile T* p, T* e, T v, int, int) {                   \
         return __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);             \
     }                                                                                                       \
-    T __tsan_atomic##bits##_compare_exchange_val(volatile T* p, T e, T v, int, int) {                       \
+    T __tsan_atomic##bits##_compare_exchange_val(volatile T* p, T e, T v, int, int) { /* clang's */         \
         __atomic_compare_exchange_n(p, &e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                   \
         return e;                                                                                           \
     }

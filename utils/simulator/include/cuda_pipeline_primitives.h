@@ -3,10 +3,12 @@
 #include "cuda_runtime.h"
 #include "sim/copy.h"
 
-// `size` is 4, 8 or 16, to which both addresses are aligned; the last `zfill` bytes become zero and are not
-// read.
+// Both addresses are aligned to `size`; the last `zfill` bytes become zero and are not read.
 __forceinline__ void __pipeline_memcpy_async(void* destination, const void* source, size_t size,
-                                             size_t zfill = 0) {
+                                             size_t zfill = 0, int line = __builtin_LINE()) {
+    if ((size != 4 && size != 8 && size != 16) || zfill > size)
+        sim_unsupported(
+            "__pipeline_memcpy_async of other than 4, 8 or 16 bytes, or with more zeros than bytes", line);
     sim::copy_piece(destination, source, size, zfill);
 }
 inline void __pipeline_commit() {}

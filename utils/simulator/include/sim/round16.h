@@ -6,6 +6,7 @@ namespace sim {
 
 struct Half {
     static constexpr uint16_t kInfinity = 0x7c00;
+    static constexpr bool kProductFitsFloat = true;
     static SIM_RAW float to_float(uint16_t h) {
         const uint32_t sign = static_cast<uint32_t>(h & 0x8000u) << 16;
         const uint32_t magnitude = h & 0x7fffu;
@@ -29,6 +30,7 @@ struct Half {
 
 struct Bfloat16 {
     static constexpr uint16_t kInfinity = 0x7f80;
+    static constexpr bool kProductFitsFloat = false;
     static SIM_RAW float to_float(uint16_t b) { return bits_as<float>(static_cast<uint32_t>(b) << 16); }
     static SIM_RAW uint16_t from_float(float x) {
         const uint32_t bits = bits_as<uint32_t>(x);
@@ -46,13 +48,14 @@ inline SIM_RAW float float_to_odd(double x) {
     if (bits & 1) return f;
     return bits_as<float>(fabs(static_cast<double>(f)) < fabs(x) ? bits + 1 : bits - 1);
 }
-inline SIM_RAW double add_to_odd(double a, double b) {
-    const double sum = a + b;
-    if (!(fabs(sum) <= 0x1.fffffffffffffp1023)) return sum;  // infinity or NaN
-    const double b_part = sum - a, error = (a - (sum - b_part)) + (b - b_part);
-    const uint64_t bits = bits_as<uint64_t>(sum);
+template <class Real, class Bits>
+SIM_RAW Real add_to_odd(Real a, Real b) {
+    const Real sum = a + b;
+    if (sum - sum != 0) return sum;  // infinity or NaN
+    const Real b_part = sum - a, error = (a - (sum - b_part)) + (b - b_part);
+    const Bits bits = bits_as<Bits>(sum);
     if (error == 0 || (bits & 1)) return sum;
-    return bits_as<double>((error > 0) == (sum > 0) ? bits + 1 : bits - 1);
+    return bits_as<Real>((error > 0) == (sum > 0) ? bits + 1 : bits - 1);
 }
 template <class Integer>
 SIM_RAW double integer_to_odd(Integer n) {
@@ -65,9 +68,14 @@ template <class Format>
 SIM_RAW uint16_t round_double(double x) {
     return Format::from_float(float_to_odd(x));
 }
+// The product is exact: of halfs in float, of bfloat16, whose exponents reach as far as float's own, in
+// double.
 template <class Format>
 SIM_RAW uint16_t fused_multiply_add(float a, float b, float c) {
-    return round_double<Format>(add_to_odd(static_cast<double>(a) * b, c));  // the product is exact
+    if constexpr (Format::kProductFitsFloat)
+        return Format::from_float(add_to_odd<float, uint32_t>(a * b, c));
+    else
+        return round_double<Format>(add_to_odd<double, uint64_t>(static_cast<double>(a) * b, c));
 }
 
 // The other three roundings: from the nearest one step toward zero, down or up, where that one went too far.
