@@ -54,6 +54,8 @@ LAUNCHES = {
     "argument_is_a_call": "plain<<<2, 32>>>(std::max(y, y), std::min<float>(1, 3));",
     "struct_argument": "structured<<<2, 32>>>(Task{y, 1});",
     "null_argument": "maybe<<<2, 32>>>(y, NULL);  maybe<<<1, 1>>>(y, nullptr);",
+    "kernel_by_a_macro": "bounded<<<2, 32>>>(y);",
+    "void_first": "void_before<<<2, 32>>>(y);",
     "default_argument": "optional<<<2, 32>>>(y);",
     "left_shift_is_no_launch": "plain<<<1 << 1, 1 << 5>>>(y, 1);",
 }
@@ -67,6 +69,11 @@ template <class T, int N, bool B> __global__ void sized(T* y, T v) {
 template <int N = 1> __global__ void fixed(float* y) { y[blockIdx.x * blockDim.x + threadIdx.x] += N; }
 __global__ void over(float* y, int v) { y[0] = v + 100; }
 __global__ void over(float* y, float v) { y[blockIdx.x * blockDim.x + threadIdx.x] += v; }
+#define WITH_BOUNDS __global__ __launch_bounds__(64)
+#define OTHER(a) (a)
+WITH_BOUNDS void bounded(float* y) { y[blockIdx.x * blockDim.x + threadIdx.x] += 1; }
+template <int N> void __global__ unused(float* y) {}
+static void __global__ void_before(float* y) { y[blockIdx.x * blockDim.x + threadIdx.x] += OTHER(1); }
 struct Task { float* y; float v; };
 __global__ void maybe(float* y, const float* v) { y[blockIdx.x * blockDim.x + threadIdx.x] = v ? *v : 1; }
 __global__ void optional(float* y, float v = 1) { y[blockIdx.x * blockDim.x + threadIdx.x] += v; }

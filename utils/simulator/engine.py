@@ -40,6 +40,7 @@ DETAILS = (
     "host-tensor",
     "host-variable",
     "out-of-memory",
+    "wild-jump",
     "array-index",
 )
 NO_REGION = -(2**31)

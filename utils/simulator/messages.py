@@ -158,6 +158,10 @@ class _Story:
             )
         if self.detail == "array-index":
             return self._array_index()
+        if self.detail == "wild-jump":
+            who = self.who if self.kernel else "the launcher (host code, not a kernel)"
+            address = f"{e.offset & (2**64 - 1):#x}"
+            return f"{who} calls a function at address {address}, where there is none: a wrong pointer."
         if self.detail == "segfault":
             where = self.who if self.kernel else "the launcher (host code, not a kernel)"
             more = (

@@ -76,11 +76,12 @@ def rewrite(text: str) -> str:
     """
     tokens = _tokenize(text)
     _refuse(tokens)
-    _check_kernels([t for t in tokens if t.solid])
+    _check_kernels([t for t in tokens if t.solid], _on_directives(tokens))
     for i, token in enumerate(tokens):
         # A launch copies its arguments before it converts them, and a copy of g++'s NULL is a plain number.
         if token.text == "NULL" and not _in_directive(tokens, i):
             token.text = "nullptr"
+    _rename_dimensions(tokens)
     tokens = _rewrite_shared(tokens)
     tokens = _rewrite_launches(tokens)
     return "".join(token.text for token in tokens)
@@ -116,12 +117,28 @@ def _refuse(tokens: list[_Token]) -> None:
 # ---------------------------------------------------------------------------------------------- shared memory
 
 
-def _check_kernels(solid: list[_Token]) -> None:
-    """Two mistakes that nvcc reports and a C++ compiler would not see: to it, a kernel is a function."""
+def _on_directives(tokens: list[_Token]) -> set[_Token]:
+    """The tokens on preprocessor lines, as in a macro's definition."""
+    found: set[_Token] = set()
+    inside = False
+    for token in tokens:
+        if token.kind == "space" and "\n" in token.text and not token.text.startswith("\\"):
+            inside = False
+        inside |= token.text == "#"
+        if inside:
+            found.add(token)
+    return found
+
+
+def _check_kernels(solid: list[_Token], directives: set[_Token]) -> None:
+    """Mistakes that nvcc reports and a C++ compiler would not see: to it, a kernel is a function."""
     texts = [t.text for t in solid]
     named_in = {}  # kernel -> positions of its name in declarations and definitions
+    macro = False  # does the source have a name of its own for __global__?
     for i, text in enumerate(texts):
-        if text == "__global__":
+        if text == "__global__" and solid[i] in directives:
+            macro = True
+        elif text == "__global__":
             j = i + 1
             while j + 1 < len(texts) and not (solid[j].kind == "name" and texts[j + 1] == "("):
                 j += 1
@@ -129,7 +146,13 @@ def _check_kernels(solid: list[_Token]) -> None:
                 j = _close(texts, j + 1) + 1
                 while j + 1 < len(texts) and texts[j + 1] != "(":
                     j += 1
+            start = next((k + 1 for k in reversed(range(i)) if texts[k] in (";", "{", "}", ">")), 0)
+            if j < len(texts) and "void" not in texts[start:j]:
+                line = solid[i].line
+                raise CompileError(f"line {line}: a __global__ function must return void", line=line)
             named_in.setdefault(texts[j] if j < len(texts) else "", set()).add(j)
+    _refuse_member_kernels(solid)
+    _refuse_two_types_of_dynamic_memory(solid)
     for i, token in enumerate(solid[:-1]):
         follows, before = texts[i + 1], texts[i - 1] if i else ""
         called = token.text in named_in and i not in named_in[token.text] and follows == "("
@@ -139,7 +162,7 @@ def _check_kernels(solid: list[_Token]) -> None:
                 f"with {token.text}<<<blocks, threads>>>(...)",
                 line=token.line,
             )
-        if follows == "<<<" and token.kind == "name" and token.text not in named_in:
+        if follows == "<<<" and token.kind == "name" and token.text not in named_in and not macro:
             defined = any(
                 texts[k] == token.text and texts[k + 1] == "(" and solid[k - 1].text == "void"
                 for k in range(1, len(texts) - 1)
@@ -149,6 +172,43 @@ def _check_kernels(solid: list[_Token]) -> None:
                     f"line {token.line}: {token.text} is launched but is not a kernel: __global__ is missing",
                     line=token.line,
                 )
+
+
+def _refuse_member_kernels(solid: list[_Token]) -> None:
+    in_class: list[bool] = []  # of each open brace
+    head: list[str] = []  # the words since the last ; { or }
+    for token in solid:
+        if token.text == "__global__" and in_class and in_class[-1]:
+            raise CompileError(
+                f"line {token.line}: a __global__ function cannot be a member of a class: "
+                "move the kernel out of it",
+                line=token.line,
+            )
+        if token.text == "{":
+            is_class = bool({"struct", "class", "union"} & set(head)) and "(" not in head and "=" not in head
+            in_class.append(is_class)
+        elif token.text == "}" and in_class:
+            in_class.pop()
+        head = [] if token.text in ("{", "}", ";") else [*head, token.text]
+
+
+def _refuse_two_types_of_dynamic_memory(solid: list[_Token]) -> None:
+    seen: dict[str, str] = {}
+    for i, token in enumerate(solid):
+        if token.text != "extern":
+            continue
+        end = next((k for k in range(i, len(solid)) if solid[k].text in ";{"), len(solid))
+        words = [t.text for t in solid[i:end]]
+        if "__shared__" not in words or "[" not in words:
+            continue
+        name = words[words.index("[") - 1]
+        kind = " ".join(w for w in words[1 : words.index("[") - 1] if w != "__shared__")
+        if seen.setdefault(name, kind) != kind:
+            raise CompileError(
+                f"line {token.line}: {name} is declared as {kind} here and as {seen[name]} before: dynamic "
+                "shared memory of one name has one type in the whole source. Give it another name",
+                line=token.line,
+            )
 
 
 def _close(texts: list[str], i: int) -> int:
@@ -304,6 +364,56 @@ def _declarators(body: str):
         names.append(name)
         renamed.append(head[:at] + "sim_type_" + name + head[at + len(name) :] + bracket + dimensions)
     return names, renamed
+
+
+# --------------------------------------------------------------------------------------- launchers' variables
+
+_BUILT_IN = ("gridDim", "blockDim", "blockIdx", "threadIdx")
+
+
+def _rename_dimensions(tokens: list[_Token]) -> None:
+    """Renames a launcher's own `dim3 gridDim(...)`: to the CPU's compiler the built-in names are macros."""
+    solid = [t for t in tokens if t.solid]
+    for i, token in enumerate(solid):
+        if token.text != "dim3":
+            continue
+        for k in _declared(solid, i + 1):
+            name = solid[k].text
+            for j in range(k, _scope_end(solid, i)):
+                if solid[j].text == name and solid[j - 1].text not in (".", "->"):
+                    solid[j].text = f"sim_{name}"
+
+
+def _declared(solid: list[_Token], start: int) -> list[int]:
+    """Where a declaration `dim3 a(1), b = c;` that goes on at `start` names built-in variables."""
+    found, depth = [], 0
+    for k in range(start, len(solid)):
+        text = solid[k].text
+        if depth == 0 and text in _BUILT_IN and solid[k - 1].text in ("dim3", ",", "&", "const"):
+            found.append(k)
+        depth += (text in "([{") - (text in ")]}")
+        if depth < 0 or text == ";" or (text == "dim3" and depth == 0):
+            break
+    return found
+
+
+def _scope_end(solid: list[_Token], i: int) -> int:
+    """Where the scope of a variable that is declared at i ends: its block, or the function that takes it."""
+    depth, parameter = 0, False
+    for k in reversed(range(i)):
+        text = solid[k].text
+        if text in ";{}" and depth == 0:
+            break
+        depth += (text == ")") - (text == "(")
+        if depth < 0:
+            parameter = True
+            break
+    depth = 0
+    for k in range(i, len(solid)):
+        depth += (solid[k].text == "{") - (solid[k].text == "}")
+        if depth < 0 or (parameter and depth == 0 and solid[k].text in ";}"):
+            return k
+    return len(solid)
 
 
 # --------------------------------------------------------------------------------------------------- launches

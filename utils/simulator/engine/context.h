@@ -88,6 +88,7 @@ enum Detail {
     kHostTensor,    // a tensor on the CPU
     kHostVariable,  // the launcher's own stack
     kOutOfMemory,
+    kWildJump,  // a call to where no function is
     kArrayIndex  // beyond the bounds of an array's declaration
 };
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <cstdio>  // once and first: it takes the macro printf of device.h away
 #include <string.h>
+#include <time.h>  // clock() is the C library's
 
 #include "sim/abi.h"
 
