@@ -197,6 +197,22 @@ REFUSED = {
         "out-of-bounds",
         "calls a function at address 0x1234",
     ),
+    "a copy from nowhere": (
+        "__global__ void k(float* y) { memcpy(y, (const void*)(64 + threadIdx.x), 4000); }\n"
+        "#launch k<<<1, 1>>>(y);",
+        "out-of-bounds",
+        r"line 2: .*touched address 0x[0-9a-f]+, which is nobody's memory",
+    ),
+    "a copy of the launcher from nowhere": (
+        "#launch volatile size_t n = 4000; memcpy(y, (const void*)(n / 50), n);",
+        "out-of-bounds",
+        r"line 5: .*the launcher \(host code, not a kernel\) touched address 0x",
+    ),
+    "a call of the launcher into nowhere": (
+        "#launch volatile auto f = (void (*)())0x77; f();",
+        "out-of-bounds",
+        r"line 5: .*the launcher \(host code, not a kernel\) calls a function at address 0x77",
+    ),
     "a copy past the end": (
         "#launch cudaMemset(y, 0, x.numel() * 4 + 4);",
         "launch",
@@ -269,3 +285,24 @@ no newline \n"""
 def test_printf_knows_every_format(checked, capsys):
     compile_text(FORMATS, checked=checked).go()
     assert capsys.readouterr().out.splitlines() == PRINTED.splitlines()
+
+
+def test_parameters_may_have_pythons_keywords_as_names():
+    text = launcher_text("go", "#launch ;").replace("torch::Tensor x", "torch::Tensor in, int64_t lambda = 3")
+    module = compile_text(text.replace("x.data_ptr", "in.data_ptr").replace("return x", "return in"))
+    assert module.go(torch.ones(2), **{"lambda": 4}).tolist() == [1, 1]
+
+
+def test_the_clock_goes_on():
+    module = compile_text("""
+#include <time.h>
+__global__ void k(long long* y) {
+    const clock_t before = clock();
+    const long long start = clock64();
+    __nanosleep(10);
+    y[0] = clock64() - start, y[1] = clock() - before;
+}
+torch::Tensor go(torch::Tensor x) { k<<<1, 1>>>((long long*)x.data_ptr<int64_t>()); return x; }
+""")
+    ticks = module.go(torch.zeros(2, dtype=torch.int64)).tolist()
+    assert ticks[0] > 0 and ticks[1] >= 0

@@ -166,7 +166,7 @@ class _Story:
             where = self.who if self.kernel else "the launcher (host code, not a kernel)"
             more = (
                 " Build it with checked=True to see which index was wrong."
-                if not self.simulation.checked
+                if self.kernel and not self.simulation.checked
                 else ""
             )
             return f"{where} touched address {e.offset & (2**64 - 1):#x}, which is nobody's memory.{more}"
