@@ -177,6 +177,11 @@ class _Story:
                 "every tensor. "
                 "Is the pointer null, from the CPU, or of a tensor that was not passed in?"
             )
+        if self.detail == "constant":
+            return (
+                f"{self.who} {doing} __constant__ memory, which kernels can only read. "
+                "The launcher fills it with cudaMemcpyToSymbol; a kernel's own variable is a __device__ one."
+            )
         if self.detail == "host-variable":
             return (
                 f"{self.who} {doing} a variable of the launcher, which is in the CPU's memory: pass values "

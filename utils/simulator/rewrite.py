@@ -81,6 +81,7 @@ def rewrite(text: str) -> str:
         # A launch copies its arguments before it converts them, and a copy of g++'s NULL is a plain number.
         if token.text == "NULL" and not _in_directive(tokens, i):
             token.text = "nullptr"
+    _gather_constants(tokens)
     _rename_dimensions(tokens)
     tokens = _rewrite_shared(tokens)
     tokens = _rewrite_launches(tokens)
@@ -364,6 +365,21 @@ def _declarators(body: str):
         names.append(name)
         renamed.append(head[:at] + "sim_type_" + name + head[at + len(name) :] + bracket + dimensions)
     return names, renamed
+
+
+# ------------------------------------------------------------------------------------------- constant memory
+
+
+def _gather_constants(tokens: list[_Token]) -> None:
+    """Marks `__constant__` variables that are not const, which could not share a section of the library."""
+    directives = _on_directives(tokens)
+    for i, token in enumerate(tokens):
+        if token.text != "__constant__" or token in directives:
+            continue
+        start = next((k for k in reversed(range(i)) if tokens[k].text in (";", "{", "}")), -1)
+        end = next((k for k in range(i, len(tokens)) if tokens[k].text in (";", "=", "{")), len(tokens))
+        if {"const", "constexpr"}.isdisjoint(t.text for t in tokens[start + 1 : end]):
+            token.text = "SIM_CONSTANT"
 
 
 # --------------------------------------------------------------------------------------- launchers' variables

@@ -561,6 +561,9 @@ size_t sim_reserve(Context* c, size_t bytes) {
     c->memory_used += bytes;
     return 0;
 }
+void sim_set_constants(Context* c, const void* start, size_t bytes) {
+    c->constants = reinterpret_cast<uintptr_t>(start), c->constant_bytes = bytes;
+}
 void sim_set_memory_limit(Context* c, size_t bytes) { c->memory_limit = bytes; }
 void sim_memory(size_t* free, size_t* total) {
     Context* c = current_context;

@@ -71,6 +71,11 @@ const SimRecent* Worker::lookup(uintptr_t address, unsigned bytes, Access access
         if (shared_pool_[i]->contains(address)) region = shared_pool_[i].get();
     if (!region) region = context->find(address);
     if (!region) {
+        if (access != kLoad && address - context->constants < context->constant_bytes) {
+            Error e = error_here(kOutOfBounds, kConstant, pc);
+            e.access = access, e.bytes = static_cast<int>(bytes);
+            raise(e);
+        }
         for (auto& [base, size] : context->module)
             if (address - base < size) return nullptr;
         out_of_bounds(address, bytes, access, pc);
