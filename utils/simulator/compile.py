@@ -14,7 +14,6 @@ from utils.simulator.rewrite import rewrite
 _COMMON = [
     "-std=c++17",
     "-fPIC",
-    "-fno-gnu-unique",
     "-fvisibility=hidden",
     "-g1",
     "-ffp-contract=off",
@@ -42,7 +41,11 @@ _GCC_CHECKED = [
     "-fno-thread-jumps",
     "-fno-crossjumping",
 ]
-_CLANG_CHECKED = ["-fsanitize=array-bounds"]
+_CLANG_CHECKED = [
+    "-fsanitize=array-bounds",
+    "-mllvm",
+    "-tsan-instrument-read-before-write=1",  # of `y[i] += v` it would report the write alone
+]
 _QUICK = ["-O2", "-fno-math-errno", "-fno-trapping-math"]
 _REWRITING = Path(__file__).with_name("rewrite.py").read_bytes()  # a part of what the result depends on
 # What would end the process ends the kernel instead.
@@ -75,9 +78,15 @@ def build(
     """
     cxx = find_cxx()
     library = engine.library_path()
-    mode = _CHECKED + (_CLANG_CHECKED if "clang" in compiler_version(cxx) else _GCC_CHECKED)
-    mode = mode if checked else _QUICK
-    flags = [*_COMMON, *mode, *(extra_cflags or []), *(f"-I{path}" for path in include_paths or [])]
+    clang = engine.is_clang(cxx)
+    mode = _CHECKED + (_CLANG_CHECKED if clang else _GCC_CHECKED) if checked else _QUICK
+    flags = [
+        *_COMMON,
+        *engine.unshared(cxx),
+        *mode,
+        *(extra_cflags or []),
+        *(f"-I{path}" for path in include_paths or []),
+    ]
     key = [
         "simulated",
         compiler_version(cxx),

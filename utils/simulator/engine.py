@@ -111,6 +111,16 @@ def headers() -> bytes:
     return b"".join(path.read_bytes() for path in sorted(INCLUDE.rglob("*.h")))
 
 
+def is_clang(cxx: str) -> bool:
+    """Whether this compiler is clang++."""
+    return "clang" in compiler_version(cxx)
+
+
+def unshared(cxx: str) -> list[str]:
+    """Flags without which g++ would share a template's variables with an older library."""
+    return [] if is_clang(cxx) else ["-fno-gnu-unique"]
+
+
 @functools.cache
 def library_path() -> Path:
     """The engine's shared library, compiled where this machine has not done so yet (about ten seconds)."""
@@ -123,7 +133,7 @@ def library_path() -> Path:
         "-g1",
         "-fPIC",
         "-shared",
-        "-fno-gnu-unique",
+        *unshared(cxx),
         "-w",
         "-fno-semantic-interposition",
         # Ubuntu's g++ fortifies by default: its longjmp takes leaving a fiber for an attack and aborts.

@@ -34,7 +34,7 @@ struct Launcher {
     // with them.
     template <class... Arguments>
     void operator()(Arguments... arguments) {
-        auto body = [this, arguments...]() mutable SIM_RAW { kernel(arguments...); };
+        auto body = [this, arguments...]() SIM_RAW { kernel(arguments...); };
         using Body = decltype(body);
         sim_launch(&launch, [](void* p) SIM_RAW { (*static_cast<Body*>(p))(); }, &body);
     }
