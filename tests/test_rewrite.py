@@ -264,6 +264,11 @@ REFUSED = {
         "#define TILE(T, name, size) __shared__ T name[size]",
         "`__shared__` in a macro's definition is not supported by the simulator",
     ),
+    "cudaLaunchKernel": (
+        "cudaLaunchKernel((void*)k, 1, 1, nullptr, 0, 0);",
+        "write kernel<<<blocks, threads>>>(...) instead",
+    ),
+    "textures": ("cudaTextureObject_t image;", "texture memory is not supported by the simulator"),
     "raw asm": ('asm(R"(bar.sync 0;)");', "bar.sync 0;"),
 }
 
@@ -288,6 +293,13 @@ def test_headers_that_the_simulator_lacks(header):
         compile_text(f"\n#include {header}\nvoid go() {{}}")
     assert (caught.value.kind, caught.value.line) == ("unsupported", 3)
     assert caught.value.source == f"#include {header}"
+
+
+def test_a_refusal_shows_its_line_alone():
+    for text in "__shared__ float s[3];", "#define TILE(n) __shared__ float n[32]", "#include <cublas_v2.h>":
+        with pytest.raises(KernelError, match="is not supported by the simulator") as caught:
+            compile_text(f"{text}\nvoid go() {{}}")
+        assert (caught.value.line, caught.value.source) == (2, text)
 
 
 @pytest.mark.parametrize("declaration", [

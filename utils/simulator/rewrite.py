@@ -35,6 +35,26 @@ _UNSUPPORTED_HEADERS = {
     "curand_kernel.h": "cuRAND",
     "cub/cub.cuh": "CUB",
     "thrust/device_vector.h": "Thrust",
+    "thrust/": "Thrust",
+    "cublas": "cuBLAS",
+    "cudnn": "cuDNN",
+    "cufft": "cuFFT",
+    "cusparse": "cuSPARSE",
+    "curand.h": "cuRAND",
+    "nccl.h": "NCCL",
+}
+_UNSUPPORTED_NAMES = {
+    "cudaLaunchKernel": "cudaLaunchKernel (write kernel<<<blocks, threads>>>(...) instead)",
+    "cudaLaunchKernelEx": "a launch with attributes",
+    "cudaLaunchCooperativeKernel": "a cooperative launch of a whole grid",
+    "cudaFuncGetAttributes": "cudaFuncGetAttributes (registers are not known here)",
+    "cudaStreamBeginCapture": "CUDA graphs",
+    "cudaGraph_t": "CUDA graphs",
+    "cudaGraphExec_t": "CUDA graphs",
+    "cudaTextureObject_t": "texture memory",
+    "cudaSurfaceObject_t": "surface memory",
+    "cudaArray_t": "texture memory",
+    "__cluster_dims__": "clusters of blocks",
 }
 
 
@@ -88,9 +108,18 @@ def rewrite(text: str) -> str:
     return "".join(token.text for token in tokens)
 
 
+def _line_of(token: _Token, tokens: list[_Token]) -> str:
+    """The text of a token's line. (Lines of other files of the same translation unit may have its number.)"""
+    first = last = tokens.index(token)
+    while first > 0 and "\n" not in tokens[first - 1].text:
+        first -= 1
+    while last < len(tokens) and "\n" not in tokens[last].text:
+        last += 1
+    return "".join(t.text for t in tokens[first:last]).strip()
+
+
 def _unsupported(what: str, token: _Token, tokens: list[_Token], advice: str) -> KernelError:
-    on_line = [t.text for t in tokens if t.line == token.line and "\n" not in t.text]
-    source = "".join(on_line).strip()
+    source = _line_of(token, tokens)
     return KernelError(
         f"{what} is not supported by the simulator (line {token.line}: {source}). {advice}",
         kind="unsupported",
@@ -113,6 +142,8 @@ def _refuse(tokens: list[_Token]) -> None:
         elif token.kind == "name" and token.text in ("asm", "__asm__", "__asm"):
             instruction = next((t.text for t in solid[i + 1 : i + 6] if t.kind in ("string", "raw")), "")
             unsupported(f"Inline PTX, asm({instruction[:40]}...)," if instruction else "Inline PTX", token)
+        elif token.kind == "name" and token.text in _UNSUPPORTED_NAMES:
+            unsupported(_UNSUPPORTED_NAMES[token.text], token)
 
 
 # ---------------------------------------------------------------------------------------------- shared memory
@@ -473,7 +504,7 @@ def _check_launch(tokens: list[_Token], opening: int, close: int) -> None:
     else:
         return
     line = tokens[opening].line
-    source = "".join(t.text for t in tokens if t.line == line and "\n" not in t.text).strip()
+    source = _line_of(tokens[opening], tokens)
     raise CompileError(
         f"line {line}: {problem}: kernel<<<blocks, threads>>>(arguments)\n    {source}", line=line
     )
