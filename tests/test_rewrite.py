@@ -54,6 +54,8 @@ LAUNCHES = {
     "argument_is_a_call": "plain<<<2, 32>>>(std::max(y, y), std::min<float>(1, 3));",
     "struct_argument": "structured<<<2, 32>>>(Task{y, 1});",
     "null_argument": "maybe<<<2, 32>>>(y, NULL);  maybe<<<1, 1>>>(y, nullptr);",
+    "kernel_by_a_macro": "by_a_macro<<<2, 32>>>(y);",
+    "void_first": "void_before<<<2, 32>>>(y);",
     "default_argument": "optional<<<2, 32>>>(y);",
     "braces_for_a_struct": "structured<<<2, 32>>>({y, 1});",
     "braces_and_numbers": "boxed<<<2, 32>>>(y, {1, 2});",
@@ -75,6 +77,11 @@ template <class T, int N, bool B> __global__ void sized(T* y, T v) {
 template <int N = 1> __global__ void fixed(float* y) { y[blockIdx.x * blockDim.x + threadIdx.x] += N; }
 __global__ void over(float* y, int v) { y[0] = v + 100; }
 __global__ void over(float* y, float v) { y[blockIdx.x * blockDim.x + threadIdx.x] += v; }
+#define WITH_BOUNDS __global__ __launch_bounds__(64)
+#define OTHER(a) (a)
+WITH_BOUNDS void by_a_macro(float* y) { y[blockIdx.x * blockDim.x + threadIdx.x] += 1; }
+template <int N> void __global__ unused(float* y) {}
+static void __global__ void_before(float* y) { y[blockIdx.x * blockDim.x + threadIdx.x] += OTHER(1); }
 struct Task { float* y; float v; };
 __global__ void maybe(float* y, const float* v) { y[blockIdx.x * blockDim.x + threadIdx.x] = v ? *v : 1; }
 __global__ void optional(float* y, float v = 1) { y[blockIdx.x * blockDim.x + threadIdx.x] += v; }
@@ -283,6 +290,11 @@ REFUSED = {
         "#define TILE(T, name, size) __shared__ T name[size]",
         "`__shared__` in a macro's definition is not supported by the simulator",
     ),
+    "cudaLaunchKernel": (
+        "cudaLaunchKernel((void*)k, 1, 1, nullptr, 0, 0);",
+        "Write kernel<<<blocks, threads>>>(...) instead",
+    ),
+    "textures": ("cudaTextureObject_t image;", "The simulator has no textures"),
     "raw asm": ('asm(R"(bar.sync 0;)");', "bar.sync 0;"),
 }
 
@@ -317,6 +329,13 @@ def test_headers_that_the_simulator_lacks(header):
     assert (caught.value.kind, caught.value.line) == ("unsupported", 3)
     assert caught.value.source == f"#include {header}"
     assert header.strip('<>"') in str(caught.value) and HEADERS[header] in str(caught.value)
+
+
+def test_a_refusal_shows_its_line_alone():
+    for text in "__shared__ float s[3];", "#define TILE(n) __shared__ float n[32]", "#include <cublas_v2.h>":
+        with pytest.raises(KernelError, match="is not supported by the simulator") as caught:
+            compile_text(f"{text}\nvoid go() {{}}")
+        assert (caught.value.line, caught.value.source) == (2, text)
 
 
 @pytest.mark.parametrize("declaration", [

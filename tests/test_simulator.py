@@ -1,5 +1,7 @@
 """CUDA's execution model on the CPU: results of kernels, in checked and in quick mode."""
 
+import time
+
 import pytest
 import torch
 from simulated import Kernel, compile_kernels, compile_text, read_kernels
@@ -489,6 +491,8 @@ __global__ void chatter(int n) {
     for (int k = 0; k < n; ++k) printf("%099d\n", k);
 }
 void chat(int64_t n) { chatter<<<1, 100>>>(n); }
+__global__ void say_all() { printf("%d %d\n", blockIdx.x, threadIdx.x); }
+void everybody(int64_t blocks, int64_t threads) { say_all<<<blocks, threads>>>(); }
 """
 
 
@@ -506,3 +510,19 @@ def test_printf_has_a_limit(capsys):
     out = capsys.readouterr().out
     assert out.startswith("0" * 99 + "\n") and len(out) < 1_100_000
     assert out.endswith("... 951,424 more characters of printf output are not shown\n")
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_million_threads_print(checked, capsys, monkeypatch):
+    monkeypatch.setenv("CONV_THREADS", "2")
+    module = compile_text(PRINTING, checked=checked)
+    module.everybody(40, 200)
+    assert capsys.readouterr().out == "".join(f"{b} {t}\n" for b in range(40) for t in range(200))
+    start = time.monotonic()
+    module.everybody(1000, 1000)
+    assert time.monotonic() - start < 10
+    out = capsys.readouterr().out
+    everything = "".join(f"{b} {t}\n" for b in range(1000) for t in range(1000))
+    shown, _, rest = out.rpartition("\n... ")
+    assert everything.startswith(shown) and len(shown) == 1 << 20
+    assert rest == f"{len(everything) - len(shown):,} more characters of printf output are not shown\n"

@@ -249,3 +249,11 @@ const float *p = x, *end = x + n;
 float sum = 0;
 while (p != end) sum += *p++;
 y[i] = sum;
+
+//# constants_of_all_kinds <<<1, 64>>>
+__constant__ const float fixed_weights[3] = {1, 2, 3};
+static __constant__ float set_by_nobody[2];
+constexpr __constant__ int sixteen = 16;
+__constant__ struct { int a; float b[4]; } packed = {1, {2, 3, 4, 5}};
+//#body
+y[i] = fixed_weights[i % 3] + set_by_nobody[i % 2] + sixteen + packed.a + packed.b[i % 4];

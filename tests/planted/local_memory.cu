@@ -78,3 +78,18 @@ y[i] = x[i];
     auto y = torch::empty({shape[0]}, x.options());
     array_of_the_launcher_kernel<<<1, 64>>>(x.data_ptr<float>(), y.data_ptr<float>(), (int)shape[1]);
     return y;
+
+//# write_to_a_constant <<<1, 64>>>: out-of-bounds, thread 0 0 0, block 0 0 0
+//: writes __constant__ memory, which kernels can only read
+__constant__ float read_only[64];
+__device__ float read_write[64];
+//#body
+read_only[i] = x[i];  // -> read_write[i] = x[i];
+y[i] = x[i];
+
+//# atomic_on_a_constant <<<1, 64>>>: out-of-bounds, thread 0 0 0, block 0 0 0
+//: updates atomically __constant__ memory
+namespace counters { static __constant__ int fixed = 3; __device__ int counted; }
+//#body
+atomicAdd(&counters::fixed, 1);  // -> atomicAdd(&counters::counted, counters::fixed);
+y[i] = x[i];

@@ -85,10 +85,11 @@ def _python_signature(signature: Signature) -> inspect.Signature | None:
             default = parameter.default
         elif parameter.default_text:
             default = _UNKNOWN
-        parameters.append(
-            inspect.Parameter(parameter.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
-        )
+        parameters.append((parameter.name, default))
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     try:
-        return inspect.Signature(parameters)
+        return inspect.Signature(
+            [inspect.Parameter(name, kind, default=default) for name, default in parameters]
+        )
     except ValueError:  # two parameters of one name, a keyword as a name, a default before none
         return None

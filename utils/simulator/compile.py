@@ -44,7 +44,11 @@ _GCC_CHECKED = [
     "-fno-thread-jumps",
     "-fno-crossjumping",
 ]
-_CLANG_CHECKED = ["-fsanitize=array-bounds"]
+_CLANG_CHECKED = [
+    "-fsanitize=array-bounds",
+    "-mllvm",
+    "-tsan-instrument-read-before-write=1",  # of `y[i] += v` it would report the write alone
+]
 _QUICK = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 # What the result depends on beside the source and the headers.
 _REWRITING = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("rewrite.py", "backedges.py"))

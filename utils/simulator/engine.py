@@ -44,6 +44,8 @@ DETAILS = (
     "host-tensor",
     "host-variable",
     "out-of-memory",
+    "constant",
+    "wild-jump",
     "array-index",
 )
 NO_REGION = -(2**31)
@@ -174,6 +176,7 @@ def engine() -> ctypes.CDLL:
         ("sim_module_base", ctypes.c_uint64, [p]),
         ("sim_add_region", None, [p, p, size, i, i, i]),
         ("sim_call", i, [p, p, p, p, p, p, p, p]),
+        ("sim_set_constants", None, [p, p, size]),
         ("sim_set_memory_limit", None, [p, size]),
         ("sim_reserve", size, [p, size]),
         ("sim_add_host_tensor", None, [p, p, size, i]),

@@ -158,11 +158,15 @@ class _Story:
             )
         if self.detail == "array-index":
             return self._array_index()
+        if self.detail == "wild-jump":
+            who = self.who if self.kernel else "the launcher (host code, not a kernel)"
+            address = f"{e.offset & (2**64 - 1):#x}"
+            return f"{who} calls a function at address {address}, where there is none: a wrong pointer."
         if self.detail == "segfault":
             where = self.who if self.kernel else "the launcher (host code, not a kernel)"
             more = (
                 " Build it with checked=True to see which index was wrong."
-                if not self.simulation.checked
+                if self.kernel and not self.simulation.checked
                 else ""
             )
             return f"{where} touched address {e.offset & (2**64 - 1):#x}, which is nobody's memory.{more}"
@@ -172,6 +176,11 @@ class _Story:
                 f"{self.who} {doing} {e.bytes} bytes at address {e.offset & (2**64 - 1):#x}, far from "
                 "every tensor. "
                 "Is the pointer null, from the CPU, or of a tensor that was not passed in?"
+            )
+        if self.detail == "constant":
+            return (
+                f"{self.who} {doing} __constant__ memory, which kernels can only read. "
+                "The launcher fills it with cudaMemcpyToSymbol; a kernel's own variable is a __device__ one."
             )
         if self.detail == "host-variable":
             return (

@@ -46,11 +46,18 @@ _UNSUPPORTED_HEADERS = {
     "cooperative_groups/": ("This part of cooperative groups", _NEEDS_GPU),
     "cutlass/": ("CUTLASS", _NEEDS_GPU),
     "cute/": ("CuTe", _NEEDS_GPU),
+    "cublas": ("cuBLAS", _NEEDS_GPU),
+    "cudnn": ("cuDNN", _NEEDS_GPU),
+    "cufft": ("cuFFT", _NEEDS_GPU),
+    "cusparse": ("cuSPARSE", _NEEDS_GPU),
+    "nccl": ("NCCL", _NEEDS_GPU),
     "cuda_fp8": ("FP8", _NEEDS_GPU),
     "cuda_fp6": ("FP6", _NEEDS_GPU),
     "cuda_fp4": ("FP4", _NEEDS_GPU),
 }
 _NO_CLUSTERS = "Thread-block clusters exist on Hopper and later GPUs alone: load it with backend='cuda'."
+_NO_GRAPHS = "The simulator has no CUDA graphs: launch kernels one by one, or load it with backend='cuda'."
+_NO_TEXTURES = "The simulator has no textures: read the tensor itself, or load it with backend='cuda'."
 _NO_COOPERATIVE = (
     "All blocks of a grid cannot wait for each other in it: split the kernel in two at that place, "
     "since a launch begins when the one before has ended."
@@ -62,6 +69,14 @@ _UNSUPPORTED_NAMES = {
     "cudaLaunchKernelEx": _NO_CLUSTERS,
     "cudaLaunchKernelExC": _NO_CLUSTERS,
     "cudaLaunchCooperativeKernel": _NO_COOPERATIVE,
+    "cudaLaunchKernel": "Write kernel<<<blocks, threads>>>(...) instead.",
+    "cudaFuncGetAttributes": "Registers are not known here: load it with backend='cuda'.",
+    "cudaStreamBeginCapture": _NO_GRAPHS,
+    "cudaGraph_t": _NO_GRAPHS,
+    "cudaGraphExec_t": _NO_GRAPHS,
+    "cudaTextureObject_t": _NO_TEXTURES,
+    "cudaSurfaceObject_t": _NO_TEXTURES,
+    "cudaArray_t": _NO_TEXTURES,
 }
 _INCLUDE = Path(__file__).with_name("include")
 
@@ -104,7 +119,7 @@ def rewrite(text: str) -> str:
     """
     tokens = _tokenize(text)
     _refuse(tokens)
-    _check_kernels([t for t in tokens if t.solid])
+    _check_kernels([t for t in tokens if t.solid], _on_directives(tokens))
     for i, token in enumerate(tokens):
         # A launch copies its arguments before it converts them, and a copy of g++'s NULL is a plain number.
         if token.text == "NULL" and not _in_directive(tokens, i):
@@ -112,6 +127,8 @@ def rewrite(text: str) -> str:
         # No macro does this: the C++ library writes __attribute__((__noinline__)) in headers of its own.
         elif token.text == "__noinline__" and (i == 0 or tokens[i - 1].text != "("):
             token.text = "__attribute__((noinline))"
+    _gather_constants(tokens)
+    _rename_dimensions(tokens)
     tokens = _rewrite_shared(tokens)
     tokens = _rewrite_launches(tokens, _plain_kernels([t for t in tokens if t.solid]))
     return "".join(token.text for token in tokens)
@@ -160,13 +177,35 @@ def _refuse(tokens: list[_Token]) -> None:
 # ---------------------------------------------------------------------------------------------- shared memory
 
 
-def _check_kernels(solid: list[_Token]) -> None:
-    """Two mistakes that nvcc reports and a C++ compiler would not see: to it, a kernel is a function."""
+def _on_directives(tokens: list[_Token]) -> set[_Token]:
+    """The tokens on preprocessor lines, as in a macro's definition."""
+    found: set[_Token] = set()
+    inside = False
+    for token in tokens:
+        if token.kind == "space" and "\n" in token.text and not token.text.startswith("\\"):
+            inside = False
+        inside |= token.text == "#"
+        if inside:
+            found.add(token)
+    return found
+
+
+def _check_kernels(solid: list[_Token], directives: set[_Token]) -> None:
+    """Mistakes that nvcc reports and a C++ compiler would not see: to it, a kernel is a function."""
     texts = [t.text for t in solid]
     named_in = {}  # kernel -> positions of its name in declarations and definitions
+    macro = False  # does the source have a name of its own for __global__?
     for i, text in enumerate(texts):
-        if text == "__global__" and (j := _kernel_name(solid, texts, i)) is not None:
+        if text == "__global__" and solid[i] in directives:
+            macro = True
+        elif text == "__global__" and (j := _kernel_name(solid, texts, i)) is not None:
+            start = next((k + 1 for k in reversed(range(i)) if texts[k] in (";", "{", "}", ">")), 0)
+            if "void" not in texts[start:j]:
+                line = solid[i].line
+                raise CompileError(f"line {line}: a __global__ function must return void", line=line)
             named_in.setdefault(texts[j], set()).add(j)
+    _refuse_member_kernels(solid)
+    _refuse_two_types_of_dynamic_memory(solid)
     for i, token in enumerate(solid[:-1]):
         follows, before = texts[i + 1], texts[i - 1] if i else ""
         called = token.text in named_in and i not in named_in[token.text] and follows == "("
@@ -176,7 +215,7 @@ def _check_kernels(solid: list[_Token]) -> None:
                 f"with {token.text}<<<blocks, threads>>>(...)",
                 line=token.line,
             )
-        if follows == "<<<" and token.kind == "name" and token.text not in named_in:
+        if follows == "<<<" and token.kind == "name" and token.text not in named_in and not macro:
             defined = any(
                 texts[k] == token.text and texts[k + 1] == "(" and solid[k - 1].text == "void"
                 for k in range(1, len(texts) - 1)
@@ -186,6 +225,43 @@ def _check_kernels(solid: list[_Token]) -> None:
                     f"line {token.line}: {token.text} is launched but is not a kernel: __global__ is missing",
                     line=token.line,
                 )
+
+
+def _refuse_member_kernels(solid: list[_Token]) -> None:
+    in_class: list[bool] = []  # of each open brace
+    head: list[str] = []  # the words since the last ; { or }
+    for token in solid:
+        if token.text == "__global__" and in_class and in_class[-1]:
+            raise CompileError(
+                f"line {token.line}: a __global__ function cannot be a member of a class: "
+                "move the kernel out of it",
+                line=token.line,
+            )
+        if token.text == "{":
+            is_class = bool({"struct", "class", "union"} & set(head)) and "(" not in head and "=" not in head
+            in_class.append(is_class)
+        elif token.text == "}" and in_class:
+            in_class.pop()
+        head = [] if token.text in ("{", "}", ";") else [*head, token.text]
+
+
+def _refuse_two_types_of_dynamic_memory(solid: list[_Token]) -> None:
+    seen: dict[str, str] = {}
+    for i, token in enumerate(solid):
+        if token.text != "extern":
+            continue
+        end = next((k for k in range(i, len(solid)) if solid[k].text in ";{"), len(solid))
+        words = [t.text for t in solid[i:end]]
+        if "__shared__" not in words or "[" not in words:
+            continue
+        name = words[words.index("[") - 1]
+        kind = " ".join(w for w in words[1 : words.index("[") - 1] if w != "__shared__")
+        if seen.setdefault(name, kind) != kind:
+            raise CompileError(
+                f"line {token.line}: {name} is declared as {kind} here and as {seen[name]} before: dynamic "
+                "shared memory of one name has one type in the whole source. Give it another name",
+                line=token.line,
+            )
 
 
 def _close(texts: list[str], i: int) -> int:
@@ -343,6 +419,71 @@ def _declarators(body: str):
     return names, renamed
 
 
+# ------------------------------------------------------------------------------------------- constant memory
+
+
+def _gather_constants(tokens: list[_Token]) -> None:
+    """Marks `__constant__` variables that are not const, which could not share a section of the library."""
+    directives = _on_directives(tokens)
+    for i, token in enumerate(tokens):
+        if token.text != "__constant__" or token in directives:
+            continue
+        start = next((k for k in reversed(range(i)) if tokens[k].text in (";", "{", "}")), -1)
+        end = next((k for k in range(i, len(tokens)) if tokens[k].text in (";", "=", "{")), len(tokens))
+        if {"const", "constexpr"}.isdisjoint(t.text for t in tokens[start + 1 : end]):
+            token.text = "SIM_CONSTANT"
+
+
+# --------------------------------------------------------------------------------------- launchers' variables
+
+_BUILT_IN = ("gridDim", "blockDim", "blockIdx", "threadIdx")
+
+
+def _rename_dimensions(tokens: list[_Token]) -> None:
+    """Renames a launcher's own `dim3 gridDim(...)`: to the CPU's compiler the built-in names are macros."""
+    solid = [t for t in tokens if t.solid]
+    for i, token in enumerate(solid):
+        if token.text != "dim3":
+            continue
+        for k in _declared(solid, i + 1):
+            name = solid[k].text
+            for j in range(k, _scope_end(solid, i)):
+                if solid[j].text == name and solid[j - 1].text not in (".", "->"):
+                    solid[j].text = f"sim_{name}"
+
+
+def _declared(solid: list[_Token], start: int) -> list[int]:
+    """Where a declaration `dim3 a(1), b = c;` that goes on at `start` names built-in variables."""
+    found, depth = [], 0
+    for k in range(start, len(solid)):
+        text = solid[k].text
+        if depth == 0 and text in _BUILT_IN and solid[k - 1].text in ("dim3", ",", "&", "const"):
+            found.append(k)
+        depth += (text in "([{") - (text in ")]}")
+        if depth < 0 or text == ";" or (text == "dim3" and depth == 0):
+            break
+    return found
+
+
+def _scope_end(solid: list[_Token], i: int) -> int:
+    """Where the scope of a variable that is declared at i ends: its block, or the function that takes it."""
+    depth, parameter = 0, False
+    for k in reversed(range(i)):
+        text = solid[k].text
+        if text in ";{}" and depth == 0:
+            break
+        depth += (text == ")") - (text == "(")
+        if depth < 0:
+            parameter = True
+            break
+    depth = 0
+    for k in range(i, len(solid)):
+        depth += (solid[k].text == "{") - (solid[k].text == "}")
+        if depth < 0 or (parameter and depth == 0 and solid[k].text in ";}"):
+            return k
+    return len(solid)
+
+
 # --------------------------------------------------------------------------------------------------- launches
 
 
@@ -427,7 +568,7 @@ def _check_launch(tokens: list[_Token], opening: int, close: int) -> None:
     else:
         return
     line = tokens[opening].line
-    source = "".join(t.text for t in tokens if t.line == line and "\n" not in t.text).strip()
+    source = _line_around(tokens, opening)
     raise CompileError(
         f"line {line}: {problem}: kernel<<<blocks, threads>>>(arguments)\n    {source}", line=line
     )

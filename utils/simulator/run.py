@@ -150,6 +150,11 @@ class Simulation:
         given = [host.take(v, name) for v, name in zip(values, names, strict=True)]
         entry = ctypes.cast(getattr(self.module, f"facade_call_{signature.name}"), ctypes.c_void_p)
         self.engine.sim_set_module(self.context, entry)
+        if self.checked:
+            bytes = ctypes.c_size_t()
+            self.module.sim_constants.restype = ctypes.c_void_p
+            constants = self.module.sim_constants(ctypes.byref(bytes))
+            self.engine.sim_set_constants(self.context, constants, bytes)
         outcome: dict = {}
 
         def work():

@@ -63,6 +63,14 @@ SIM_UNALIGNED(8, 3)
 SIM_UNALIGNED(16, 4)
 SIM_HOT void __tsan_read_range(void* p, long n) { sim_access_range(p, static_cast<size_t>(n), 0, SIM_HERE); }
 SIM_HOT void __tsan_write_range(void* p, long n) { sim_access_range(p, static_cast<size_t>(n), 1, SIM_HERE); }
+// Where the cell's __constant__ variables are: the linker knows their section.
+extern "C" char __start_sim_constant[] __attribute__((visibility("hidden"), weak));
+extern "C" char __stop_sim_constant[] __attribute__((visibility("hidden"), weak));
+extern "C" __attribute__((visibility("default"), used)) void* sim_constants(size_t* bytes) {
+    *bytes = static_cast<size_t>(__stop_sim_constant - __start_sim_constant);
+    return __start_sim_constant;
+}
+
 SIM_HOT void __tsan_func_entry(void* pc) {
     if (sim_running) sim_enter(reinterpret_cast<uint64_t>(pc));
 }

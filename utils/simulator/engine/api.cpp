@@ -53,6 +53,44 @@ uint64_t program_counter(void* context) {
 // finds it there.
 bool in_cell(uint64_t pc) { return current_context->in_module(pc); }
 
+uintptr_t stack_pointer(void* context) {
+#if defined(__x86_64__) && defined(__linux__)
+    return static_cast<uintptr_t>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[15]);  // REG_RSP
+#elif defined(__aarch64__) && defined(__linux__)
+    return static_cast<ucontext_t*>(context)->uc_mcontext.sp;
+#else
+    (void)context;
+    return 0;
+#endif
+}
+
+// Where in the learner's code a fault happened: there, or in a function that the code called (memcpy, say),
+// or in a call to where no code is. Then the nearest return address on the stack tells the line.
+uint64_t place_in_cell(void* context) {
+    const uint64_t pc = program_counter(context);
+    if (in_cell(pc)) return pc;
+#if defined(__aarch64__) && defined(__linux__)
+    const uint64_t link = static_cast<ucontext_t*>(context)->uc_mcontext.regs[30];
+    if (in_cell(link)) return link;
+#endif
+    const uintptr_t from = stack_pointer(context);
+    Thread* t = current_worker ? current_thread() : nullptr;
+    const uintptr_t end =
+        t ? reinterpret_cast<uintptr_t>(t->stack->base + t->stack->bytes) : current_context->host_stack_high;
+    if (t && !t->stack->contains(reinterpret_cast<void*>(from))) return pc;
+    for (uintptr_t at = from; at + sizeof(uint64_t) <= end && at < from + 4096; at += sizeof(uint64_t)) {
+        const uint64_t word = *reinterpret_cast<uint64_t*>(at);
+        if (in_cell(word)) return word;
+    }
+    return pc;
+}
+
+void locate(Error* e, int signal, const siginfo_t* info, void* context) {
+    const uint64_t pc = program_counter(context);
+    e->pc = place_in_cell(context);
+    if (signal == SIGSEGV && pc == reinterpret_cast<uint64_t>(info->si_addr) + 1) e->detail = kWildJump;
+}
+
 void on_signal(int signal, siginfo_t* info, void* context) {
     Worker* w = current_worker;
     if (signal == kStop) {
@@ -69,15 +107,16 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     }
     if (w && current_thread()) {
         Error e = fault(w, signal, info);
-        e.pc = program_counter(context);
+        locate(&e, signal, info, context);
         w->raise(e);
     }
     if (host_escape && current_context) {
         Error e{};
         e.kind = signal == SIGFPE ? kUnsupported : kOutOfBounds,
         e.detail = signal == SIGFPE ? kDivisionByZero : kSegfault;
-        e.launch = -1, e.space = 2, e.region = INT32_MIN, e.pc = program_counter(context);
+        e.launch = -1, e.space = 2, e.region = INT32_MIN;
         e.offset = reinterpret_cast<int64_t>(info->si_addr);
+        locate(&e, signal, info, context);
         current_context->fail(e);
         siglongjmp(*host_escape, 1);
     }
@@ -522,6 +561,9 @@ size_t sim_reserve(Context* c, size_t bytes) {
     if (bytes > room) return std::max<size_t>(room, 1);
     c->memory_used += bytes;
     return 0;
+}
+void sim_set_constants(Context* c, const void* start, size_t bytes) {
+    c->constants = reinterpret_cast<uintptr_t>(start), c->constant_bytes = bytes;
 }
 void sim_set_memory_limit(Context* c, size_t bytes) { c->memory_limit = bytes; }
 void sim_memory(size_t* free, size_t* total) {

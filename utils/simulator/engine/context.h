@@ -98,6 +98,8 @@ enum Detail {
     kHostTensor,      // a tensor on the CPU
     kHostVariable,    // the launcher's own stack
     kOutOfMemory,
+    kConstant,   // a write to __constant__ memory
+    kWildJump,   // a call to where no function is
     kArrayIndex  // beyond the bounds of an array's declaration
 };
 
@@ -169,6 +171,8 @@ struct Context {
     std::vector<std::pair<uintptr_t, size_t>>
         module;  // loaded segments of the cell's library: constants, statics
     uintptr_t module_base = 0;
+    uintptr_t constants = 0;  // its __constant__ variables
+    size_t constant_bytes = 0;
     std::vector<void*> allocations;                     // cudaMalloc
     size_t memory_limit = ~size_t(0), memory_used = 0;  // bytes of tensors and of cudaMalloc, in this call
     std::vector<Region*> off_limits;  // memory that the launcher has given back, and tensors of the CPU

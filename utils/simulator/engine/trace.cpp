@@ -28,6 +28,11 @@ void Worker::record(uintptr_t address, unsigned size_log2, Access access, uint64
     const SimRecent* r = nullptr;
     if (!t->stack->contains(reinterpret_cast<void*>(address)) && !context->in_module(address))
         r = lookup(address, bytes, access, pc);
+    if (!r && access != kLoad && address - context->constants < context->constant_bytes) {
+        Error e = error_here(kOutOfBounds, kConstant, pc);
+        e.access = access, e.bytes = static_cast<int>(bytes);
+        raise(e);
+    }
     if (!r) {  // the thread's own stack, a constant, a parameter
         t->push(t->word_base + (pc << 24));
         return;
@@ -694,12 +699,12 @@ void* __tsan_memset(void* d, int v, size_t n) {
     int __tsan_atomic##bits##_compare_exchange_strong(volatile T* p, T* e, T v, int, int) {                 \
         return __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);             \
     }                                                                                                       \
-    int __tsan_atomic##bits##_compare_exchange_weak(volatile T* p, T* e, T v, int, int) {                   \
-        return __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);             \
-    }                                                                                                       \
-    T __tsan_atomic##bits##_compare_exchange_val(volatile T* p, T e, T v, int, int) { /* clang's */         \
+    T __tsan_atomic##bits##_compare_exchange_val(volatile T* p, T e, T v, int, int) {                       \
         __atomic_compare_exchange_n(p, &e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                   \
         return e;                                                                                           \
+    }                                                                                                       \
+    int __tsan_atomic##bits##_compare_exchange_weak(volatile T* p, T* e, T v, int, int) {                   \
+        return __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);             \
     }
 ATOMICS(8, uint8_t)
 ATOMICS(16, uint16_t)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <cstdio>  // once and first: it takes the macro printf of device.h away
 #include <string.h>
+#include <time.h>  // clock() is the C library's
 
 #include "sim/abi.h"
 
@@ -24,7 +25,14 @@
 #define __global__
 #define __device__
 #define __host__
-#define __constant__ static
+#define __constant__
+// What __constant__ becomes where the variable is not const: together in memory, so that a kernel's writes to
+// it are seen.
+#if defined(SIM_CHECKED)
+#define SIM_CONSTANT __attribute__((section("sim_constant")))
+#else
+#define SIM_CONSTANT
+#endif
 #define __managed__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)

@@ -8,19 +8,13 @@ struct uint3 {
     unsigned int x, y, z;
 };
 
-// SIM_RAW: a function whose accesses are not the kernel's own. A lambda wants the words in another order from
-// each compiler.
+// A function whose accesses are not the kernel's own.
 #if !defined(SIM_CHECKED)
 #define SIM_RAW
 #elif defined(__clang__)
 #define SIM_RAW __attribute__((no_sanitize("thread", "coverage", "array-bounds")))
 #else
 #define SIM_RAW __attribute__((no_sanitize("thread"), no_sanitize_coverage))
-#endif
-#if defined(__clang__)
-#define SIM_RAW_MUTABLE SIM_RAW mutable
-#else
-#define SIM_RAW_MUTABLE mutable SIM_RAW
 #endif
 
 extern "C" {

@@ -54,7 +54,6 @@ inline void __threadfence_block() {}
 inline void __threadfence_system() { sim_fence(); }
 inline void __nanosleep(unsigned) {}
 inline long long clock64() { return sim_clock(); }
-inline int clock() { return static_cast<int>(sim_clock()); }
 
 namespace sim {
 

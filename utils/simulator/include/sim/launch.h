@@ -37,7 +37,7 @@ struct Launcher {
     // with them.
     template <class... Arguments>
     void operator()(Arguments... arguments) {
-        auto body = [this, arguments...]() SIM_RAW_MUTABLE { kernel(arguments...); };
+        auto body = [this, arguments...]() SIM_RAW { kernel(arguments...); };
         using Body = decltype(body);
         sim_launch(&launch, [](void* p) SIM_RAW { (*static_cast<Body*>(p))(); }, &body);
     }
@@ -47,7 +47,7 @@ template <auto kernel, class... Parameters>
 struct TypedLauncher {
     SimLaunch launch;
     void operator()(Parameters... arguments) {
-        auto body = [arguments...]() SIM_RAW_MUTABLE { kernel(arguments...); };
+        auto body = [arguments...]() SIM_RAW { kernel(arguments...); };
         using Body = decltype(body);
         sim_launch(&launch, [](void* p) SIM_RAW { (*static_cast<Body*>(p))(); }, &body);
     }
