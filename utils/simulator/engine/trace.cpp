@@ -403,7 +403,7 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
             }
             const Id writer{cell.writer.load(std::memory_order_seq_cst)};
             const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed);
-            if (writer && unordered(writer, me) && (written >> kPcBits & part) &&
+            if (writer && (unordered(writer, me) || unmet(t, writer)) && (written >> kPcBits & part) &&
                 !writer.has(Id::kCompareAndSwap) && !released_by(writer))
                 raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer,
                                  written & kPcMask, true));
@@ -418,7 +418,7 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
         if (alone) cell.writer.store(mine, std::memory_order_relaxed);
         const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed),
                        read = cell.reader_pc.load(std::memory_order_relaxed);
-        if (writer && unordered(writer, me) && (written >> kPcBits & part) &&
+        if (writer && (unordered(writer, me) || unmet(t, writer)) && (written >> kPcBits & part) &&
             !(access >= kAtomic && writer.has(Id::kAtomic)) && !released_by(writer))
             raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer,
                              written & kPcMask, true));

@@ -120,7 +120,8 @@ void Worker::run_block(uint64_t linear) {
         t.state = kReady;
         t.depth = 0, t.path = 0;
         t.word_base = (uint64_t(0xff) << 56) - (context->module_base << 24);
-        t.warp_epoch = 0;
+        t.warp_epoch = t.whole = 0;
+        if (parts_met_) memset(t.met, 0, sizeof t.met);
         t.last_pc = 0;
         t.context = nullptr;
         t.stack = nullptr;
@@ -128,6 +129,7 @@ void Worker::run_block(uint64_t linear) {
         t.recent = recent_;
         t.reset_trace(0, 0);
     }
+    parts_met_ = false;
     const int warps = (n + 31) / 32;
     if (context->order == 2) {
         shuffle(warp_order_, context->seed ^ linear * 0x9e3779b97f4a7c15);
@@ -349,9 +351,10 @@ void Worker::resolve_warp(int warp) {
                 if (together >> j & 1) lanes[j].value = together, lanes[j].state = kReady;
             continue;
         }
-        uint32_t group = 0;
+        uint32_t group = 0, present = 0;
         bool complete = true;
         for (int j = 0; j < n; ++j) {
+            present |= 1u << j;
             if (!(lanes[i].mask >> j & 1) || lanes[j].state == kDone) continue;
             complete &= lanes[j].state == kAtWarp && lanes[j].mask == lanes[i].mask &&
                         lanes[j].warp_op == lanes[i].warp_op;
@@ -397,6 +400,7 @@ void Worker::resolve_warp(int warp) {
             }
             started = true;
         }
+        meet(lanes, group, lanes[i].mask & present, present, warp_epoch);
         for (int j = 0; j < n; ++j) {
             if (!(group >> j & 1)) continue;
             Thread& t = lanes[j];

@@ -49,6 +49,9 @@ struct alignas(64) Thread : SimLane {
     uint16_t path, paths[64];  // hash of the calls that led here, and those of the callers
     uint32_t warp_epoch;
     uint32_t last_pc;
+    // What the lane knows to be over: all lanes' accesses of warp epochs before `whole`, those of lane j
+    // before met[j]. (Only where a part of a warp has met on its own do the two differ.)
+    uint32_t whole, met[32];
 };
 
 struct Pending {  // a read of memory nobody has written; an error unless it turns out to be a race
@@ -106,6 +109,8 @@ class Worker {
     bool drain(int warp);  // false: some lane must run on first
     void process(int warp, uint32_t mask, uint64_t word, const uint64_t* addresses);
     void check_cells(Thread* t, Region* region, size_t offset, unsigned bytes, Access access, uint32_t pc);
+    void meet(Thread* lanes, uint32_t group, uint32_t named, uint32_t present, uint32_t warp_epoch);
+    bool unmet(const Thread* me, Id other) const;
     void report_pending();
     const SimRecent* lookup(uintptr_t address, unsigned bytes, Access access, uint64_t pc);
     [[noreturn]] void out_of_bounds(uintptr_t address, unsigned bytes, Access access, uint64_t pc);
@@ -130,6 +135,7 @@ class Worker {
     bool other_barrier_ = false;
     uint32_t epoch_ = 0;
     uint8_t warp_order_[32], lane_order_[32];  // when the order is random
+    bool parts_met_ = false;                   // in this block a part of a warp has synchronised on its own
     bool tracing_warp_ = false;
     std::string output_;
 
