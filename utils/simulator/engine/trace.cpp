@@ -403,8 +403,8 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
             }
             const Id writer{cell.writer.load(std::memory_order_seq_cst)};
             const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed);
-            if (writer && (unordered(writer, me) || unmet(t, writer)) && (written >> kPcBits & part) &&
-                !writer.has(Id::kCompareAndSwap) && !released_by(writer))
+            if (writer && (unordered(writer, me) || (parts_met_ && unmet(t, writer))) &&
+                (written >> kPcBits & part) && !writer.has(Id::kCompareAndSwap) && !released_by(writer))
                 raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer,
                                  written & kPcMask, true));
             continue;
@@ -418,8 +418,9 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
         if (alone) cell.writer.store(mine, std::memory_order_relaxed);
         const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed),
                        read = cell.reader_pc.load(std::memory_order_relaxed);
-        if (writer && (unordered(writer, me) || unmet(t, writer)) && (written >> kPcBits & part) &&
-            !(access >= kAtomic && writer.has(Id::kAtomic)) && !released_by(writer))
+        if (writer && (unordered(writer, me) || (parts_met_ && unmet(t, writer))) &&
+            (written >> kPcBits & part) && !(access >= kAtomic && writer.has(Id::kAtomic)) &&
+            !released_by(writer))
             raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer,
                              written & kPcMask, true));
         const Id reader{cell.reader.load(std::memory_order_seq_cst)};

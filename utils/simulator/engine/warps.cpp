@@ -32,7 +32,7 @@ void Worker::meet(Thread* lanes, uint32_t group, uint32_t named, uint32_t presen
 
 // Whether an access by another lane of the warp, in another warp epoch, may still overlap one by `me`.
 bool Worker::unmet(const Thread* me, Id other) const {
-    if (!parts_met_ || other.thread() == me->linear || other.warp() != me->linear / 32u) return false;
+    if (other.thread() == me->linear || other.warp() != me->linear / 32u) return false;
     if (other.epoch() != std::min(epoch_, Id::kLastEpoch) || other.epoch() == Id::kLastEpoch) return false;
     const uint32_t epoch = other.warp_epoch();
     return epoch != Id::kLastWarpEpoch && epoch >= std::max(me->whole, me->met[other.thread() & 31]);
