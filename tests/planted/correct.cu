@@ -257,3 +257,11 @@ constexpr __constant__ int sixteen = 16;
 __constant__ struct { int a; float b[4]; } packed = {1, {2, 3, 4, 5}};
 //#body
 y[i] = fixed_weights[i % 3] + set_by_nobody[i % 2] + sixteen + packed.a + packed.b[i % 4];
+
+//# met_through_a_third <<<1, 32>>>
+__shared__ float s[32];
+s[lane] = x[i];
+if (lane < 16) __syncwarp(0x0000ffff);
+if (lane >= 8 && lane < 24) __syncwarp(0x00ffff00);
+if (lane >= 16) __syncwarp(0xffff0000);
+y[i] = lane < 8 ? s[15 - lane] : lane < 24 ? s[15 - lane / 2] : s[31 - lane];

@@ -266,3 +266,21 @@ const int tx = threadIdx.x, ty = threadIdx.y;
 tile[ty][tx] = x[8 * ty + tx];  // <- other
 // -> __syncthreads();
 y[8 * ty + tx] = tile[tx][ty];  // <- here
+
+//# mask_too_small <<<1, 32>>>: race, thread 0 0 0, block 0 0 0
+//: put __syncwarp() between them
+__shared__ float s[32];
+s[lane] = x[i];  // <- other
+if (lane < 16) __syncwarp(0x0000ffff);  // -> __syncwarp();
+if (lane < 16) y[i] = s[lane + 16];  // <- here
+
+//# halves_that_never_meet <<<1, 32>>>: race, thread 0 0 0, block 0 0 0
+//: put __syncwarp() between them
+__shared__ float s[32];
+const unsigned mask = lane < 16 ? 0x0000ffff : 0xffff0000;
+for (int k = 0; k < 1 + lane / 16; ++k) {
+    s[lane] = x[i] + k;
+    __syncwarp(mask);
+}
+// -> __syncwarp();
+y[i] = s[lane ^ 16];  // <- here

@@ -556,16 +556,16 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
             }
             const Id writer{cell.writer.load(std::memory_order_seq_cst)};
             const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed);
-            if (writer && unordered(writer, me) && (written >> kPcBits & part) &&
-                !writer.has(Id::kCompareAndSwap) && !released_by(writer))
+            if (writer && (unordered(writer, me) || (parts_met_ && unmet(t, writer))) &&
+                (written >> kPcBits & part) && !writer.has(Id::kCompareAndSwap) && !released_by(writer))
                 raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer,
                                  written & kPcMask, true));
             if (region->quiet && writer && read == 0xf) {
                 const Id readers{joined};
-                if (readers.has(Id::kWarps))
-                    region->quiet[g] = all_tag_;
-                else if (readers.has(Id::kThreads))
-                    region->quiet[g] = warp_tags_[t->linear / 32];
+                const uint32_t tag = readers.has(Id::kWarps)     ? all_tag_
+                                     : readers.has(Id::kThreads) ? warp_tags_[t->linear / 32]
+                                                                 : kNoTag;
+                if (tag != kNoTag) region->quiet[g] = tag;
             }
             continue;
         }
@@ -579,8 +579,9 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
         if (alone) cell.writer.store(mine, std::memory_order_relaxed);
         const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed),
                        read = cell.reader_pc.load(std::memory_order_relaxed);
-        if (writer && unordered(writer, me) && (written >> kPcBits & part) &&
-            !(access >= kAtomic && writer.has(Id::kAtomic)) && !released_by(writer))
+        if (writer && (unordered(writer, me) || (parts_met_ && unmet(t, writer))) &&
+            (written >> kPcBits & part) && !(access >= kAtomic && writer.has(Id::kAtomic)) &&
+            !released_by(writer))
             raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer,
                              written & kPcMask, true));
         const Id reader{cell.reader.load(std::memory_order_seq_cst)};

@@ -105,7 +105,8 @@ void Worker::run_block(uint64_t linear) {
         t.state = kReady;
         t.depth = 0, t.path = 0;
         t.word_base = (uint64_t(0xff) << 56) - (context->module_base << 24);
-        t.warp_epoch = 0;
+        t.warp_epoch = t.whole = 0;
+        if (parts_met_) memset(t.met, 0, sizeof t.met);
         t.last_pc = 0;
         t.context = nullptr;
         t.stack = nullptr;
@@ -113,6 +114,7 @@ void Worker::run_block(uint64_t linear) {
         t.recent = recent_;
         t.reset_trace(0, 0);
     }
+    parts_met_ = false;
     const int warps = (n + 31) / 32;
     if (tag_ > ~uint32_t(0) >> 1) {  // tags must not come round again
         memset(arena_quiet_, 0, kArena * sizeof(uint32_t));
@@ -366,10 +368,11 @@ void Worker::resolve_warp(int warp) {
                 if (together >> j & 1) lanes[j].value = together, lanes[j].state = kReady;
             continue;
         }
-        uint32_t group = 0;
+        uint32_t group = 0, present = 0;
         const bool whole = lanes[i].warp_op == SIM_WARP_WHOLE;
         bool complete = !whole || n == 32;
         for (int j = 0; j < n; ++j) {
+            present |= 1u << j;
             if (!(lanes[i].mask >> j & 1)) continue;
             if (lanes[j].state == kDone && !whole) continue;
             complete &= lanes[j].state == kAtWarp && lanes[j].mask == lanes[i].mask &&
@@ -417,6 +420,7 @@ void Worker::resolve_warp(int warp) {
             started = true;
         }
         if (whole) run_collective(before);
+        meet(lanes, group, lanes[i].mask & present, present, warp_epoch);
         for (int j = 0; j < n; ++j) {
             if (!(group >> j & 1)) continue;
             Thread& t = lanes[j];
@@ -439,6 +443,7 @@ void Worker::resolve_warp(int warp) {
         bool all = true;
         for (int j = 0; j < n; ++j) all &= (group >> j & 1) || lanes[j].state == kDone;
         warp_tags_[warp] = all ? ++tag_ : kNoTag;
+        if (!all) all_tag_ = kNoTag;
     }
 }
 

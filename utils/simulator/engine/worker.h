@@ -65,6 +65,9 @@ struct alignas(64) Thread : SimLane {
     uint16_t path, paths[64];  // hash of the calls that led here, and those of the callers
     uint32_t warp_epoch;
     uint32_t last_pc;
+    // What the lane knows to be over: all lanes' accesses of warp epochs before `whole`, those of lane j
+    // before met[j]. (Only where a part of a warp has met on its own do the two differ.)
+    uint32_t whole, met[32];
 
   private:
     void append(uint64_t w);
@@ -134,6 +137,8 @@ class Worker {
     void check_cells(Thread* t, Region* region, size_t offset, unsigned bytes, Access access, uint32_t pc);
     void check_written(Thread* t, Region* region, size_t granule, unsigned bytes, uint32_t pc);
     void new_tags();
+    void meet(Thread* lanes, uint32_t group, uint32_t named, uint32_t present, uint32_t warp_epoch);
+    bool unmet(const Thread* me, Id other) const;
     void report_pending();
     const SimRecent* lookup(uintptr_t address, unsigned bytes, Access access, uint64_t pc);
     [[noreturn]] void out_of_bounds(uintptr_t address, unsigned bytes, Access access, uint64_t pc);
@@ -157,6 +162,7 @@ class Worker {
     int arrived_ = 0, counted_ = 0, barrier_line_ = 0, barrier_count_ = 0;
     bool other_barrier_ = false;
     uint32_t epoch_ = 0;
+    bool parts_met_ = false;  // in this block a part of a warp has synchronised on its own
     bool tracing_warp_ = false;
     std::vector<std::pair<uint64_t, std::string>> printed_;  // what blocks printed, with their turns
     size_t printed_bytes_ = 0, dropped_bytes_ = 0;
