@@ -40,6 +40,17 @@ def test_a_jump_on_to_a_jump_back():
     assert kept(".L1:", BLOCK, "\tje\t.L2", BLOCK, ACCESS, ".L2:", "\tjmp\t.L1") == [1]
 
 
+def test_a_look_at_an_arrays_bounds_is_no_jump_back():
+    aside = (".L2:", "\tcall\t__ubsan_handle_out_of_bounds@PLT", "\tjmp\t.L3")
+    assert kept(BLOCK, "\tja\t.L2", ".L3:", ACCESS, "\tret", *aside) == []
+
+
+def test_a_check_between_a_block_and_its_access():
+    check = ("\tjbe\t.L2", "\tcall\t__ubsan_handle_out_of_bounds@PLT", ".L2:", "\tjbe\t.L3", ".L3:")
+    assert kept(BLOCK, *check, ACCESS, "\tret") == []
+    assert kept(".L1:", BLOCK, *check, "\tjmp\t.L1") == [1]
+
+
 def test_the_last_block_before_a_function_is_left():
     assert kept(BLOCK, "\tcall\t__tsan_func_exit@PLT", "\tret") == [0]
 

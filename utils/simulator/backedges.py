@@ -15,7 +15,8 @@ import re
 _INTERESTING = re.compile(
     r"""
     \s+callq?\s+(?: (?P<tells>__sanitizer_cov_trace_pc)\b
-                  | (?P<access>__tsan_(?:unaligned_|volatile_)?(?:read|write)\d) )
+                  | (?P<access>__tsan_(?:unaligned_|volatile_)?(?:read|write)\d)
+                  | (?P<aside>__ubsan_handle_) )  # a detour that comes back to where it left
   | \s+(?:notrack\s+)?(?P<jump>j[a-z]+)\s+(?P<target>\S+)
   | \s+(?:callq?\s+(?P<exit>__tsan_func_exit)|ret|ud2)
   | (?P<label>\.L\w+):
@@ -28,18 +29,20 @@ def thin_out(assembly: str) -> str:
     """x86-64 assembly (AT&T syntax) without the calls that nothing depends on."""
     lines = assembly.split("\n")
     found = [(i, match) for i, line in enumerate(lines) if (match := _INTERESTING.match(line))]
-    # Where the code tells its place, by a block's call or an access, before it jumps on.
+    # The labels from where the code, whichever way it goes, tells its place before it jumps back.
     telling: dict[str, int] = {}
     tells = False
     for i, match in reversed(found):
         if match["label"]:
             if tells:
                 telling[match["label"]] = i
+        elif match["jump"]:
+            tells = match["target"] in telling and (tells or match["jump"] == "jmp")
         else:
-            tells = not match["jump"]
+            tells = True  # a detour, too: where it comes back to is looked at from the jump around it
     pending: int | None = None  # the latest call that may turn out superfluous
     for i, match in found:
-        if match["label"]:
+        if match["label"] or match["aside"]:
             continue
         if pending is not None and not match["jump"]:
             if not match["exit"]:
