@@ -1,9 +1,12 @@
 """The simulator's counts against what Nsight Compute recorded (tests/ncu), one test a kernel."""
 
+from pathlib import Path
+
 import ncu_corpus
 import ncu_entries
 import pytest
 from ncu_records import differences, records, simulated
+from simulated import read_kernels
 
 import kernels
 
@@ -40,3 +43,15 @@ def test_counts_are_those_of_nsight_compute(name, record):
         assert not any(found), f"(simulator, ncu): {found}"
     else:
         assert any(found), f"the counts are equal; the heading says that they differ: {reason}"
+
+
+def test_the_appendix_says_what_was_recorded():
+    text = (Path(__file__).parents[1] / "notebooks" / "90_the_simulator.ipynb").read_text(encoding="utf-8")
+    machine = RECORDS[0].machine
+    for what in ("date", "gpu", "ncu", "driver", "cuda"):
+        assert machine[what] in text
+    groups = [read_kernels(getattr(ncu_corpus, name)) for name in ("GLOBAL", "CONTROL", "SHARED", "ATOMICS")]
+    alike = [k for k in read_kernels(ncu_corpus.CHOICE) if not ncu_corpus.known_difference(k.name)]
+    course = [name for name in ENTRIES if not ncu_entries.is_corpus(name)]
+    for group in (*groups, read_kernels(ncu_corpus.REAL) + alike, course):
+        assert f"| {len(group)} | equal |" in text

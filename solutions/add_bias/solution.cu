@@ -24,18 +24,21 @@ __global__ void conv2d_flat(const float* __restrict__ input, const float* __rest
 }
 
 static void check_tensor(const char* name, const torch::Tensor& tensor, int64_t dim) {
-    TORCH_CHECK(tensor.is_cuda() && tensor.scalar_type() == torch::kFloat32, name, " must be float32, on the GPU");
+    TORCH_CHECK(tensor.is_cuda() && tensor.scalar_type() == torch::kFloat32, name,
+                " must be float32, on the GPU");
     TORCH_CHECK(tensor.dim() == dim, name, " must have ", dim, " dimensions, not ", tensor.dim());
     TORCH_CHECK(tensor.is_contiguous() && tensor.numel() <= INT_MAX, name, " must be contiguous, below 2^31");
 }
 
-torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight, std::optional<torch::Tensor> bias = std::nullopt) {
+torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight,
+                     std::optional<torch::Tensor> bias = std::nullopt) {
     check_tensor("input", input, 4);
     check_tensor("weight", weight, 4);
     if (bias) check_tensor("bias", *bias, 1);
     const int64_t N = input.size(0), C = input.size(1), H = input.size(2), W = input.size(3);
     const int64_t K = weight.size(0), R = weight.size(2), S = weight.size(3);
-    TORCH_CHECK(weight.size(1) == C, "weight has ", weight.size(1), " channels, input ", C, ": no groups here");
+    TORCH_CHECK(weight.size(1) == C, "weight has ", weight.size(1), " channels, input ", C,
+                ": no groups here");
     TORCH_CHECK(!bias || bias->size(0) == K, "bias must have one element per output channel: ", K);
     TORCH_CHECK(weight.device() == input.device() && (!bias || bias->device() == input.device()),
                 "input, weight and bias must be on the same GPU");
@@ -54,8 +57,8 @@ torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight, std::optional<to
     // <<< gap
     const c10::cuda::CUDAGuard guard(input.device());  // launch where the input is
     conv2d_flat<<<(count + 255) / 256, 256, 0, at::cuda::getCurrentCUDAStream()>>>(
-        input.data_ptr<float>(), weight.data_ptr<float>(), bias_data, output.data_ptr<float>(), count, C, H, W, K,
-        R, S, P, Q);
+        input.data_ptr<float>(), weight.data_ptr<float>(), bias_data, output.data_ptr<float>(), count, C, H,
+        W, K, R, S, P, Q);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
     return output;
 }

@@ -30,14 +30,16 @@ static void check_tensor(const char* name, const torch::Tensor& tensor, int64_t 
     TORCH_CHECK(tensor.numel() <= INT_MAX, name, " has over 2^31 - 1 elements: int indices would overflow");
 }
 
-torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight, std::optional<torch::Tensor> bias = std::nullopt,
-                     int64_t stride = 1, int64_t padding = 0, int64_t dilation = 1) {
+torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,
+                     std::optional<torch::Tensor> bias = std::nullopt, int64_t stride = 1,
+                     int64_t padding = 0, int64_t dilation = 1) {
     check_tensor("input", input, 3);
     check_tensor("weight", weight, 3);
     if (bias) check_tensor("bias", *bias, 1);
     const int64_t N = input.size(0), C = input.size(1), L = input.size(2);
     const int64_t K = weight.size(0), S = weight.size(2);
-    TORCH_CHECK(weight.size(1) == C, "weight has ", weight.size(1), " channels, input ", C, ": no groups here");
+    TORCH_CHECK(weight.size(1) == C, "weight has ", weight.size(1), " channels, input ", C,
+                ": no groups here");
     TORCH_CHECK(!bias || bias->size(0) == K, "bias must have one element per output channel: ", K);
     TORCH_CHECK(weight.device() == input.device() && (!bias || bias->device() == input.device()),
                 "input, weight and bias must be on the same GPU");

@@ -5,7 +5,8 @@
 #include <climits>
 
 __global__ void conv2d_small(const float* __restrict__ input, const float* __restrict__ weight,
-                             float* __restrict__ output, int C, int H, int W, int K, int R, int S, int P, int Q) {
+                             float* __restrict__ output, int C, int H, int W, int K, int R, int S, int P,
+                             int Q) {
     const int q = blockIdx.x * blockDim.x + threadIdx.x;
     const int p = blockIdx.y * blockDim.y + threadIdx.y;
     const int n = blockIdx.z / K, k = blockIdx.z % K;
@@ -20,9 +21,11 @@ __global__ void conv2d_small(const float* __restrict__ input, const float* __res
 
 torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight) {
     for (const auto& tensor : {input, weight}) {
-        TORCH_CHECK(tensor.is_cuda() && tensor.scalar_type() == torch::kFloat32, "float32 on the GPU, please");
-        TORCH_CHECK(tensor.dim() == 4 && tensor.is_contiguous() && tensor.numel() > 0 && tensor.numel() <= INT_MAX,
-                    "input and weight must be contiguous, of 4 dimensions, not empty, below 2^31 elements");
+        TORCH_CHECK(tensor.is_cuda() && tensor.scalar_type() == torch::kFloat32,
+                    "float32 on the GPU, please");
+        TORCH_CHECK(
+            tensor.dim() == 4 && tensor.is_contiguous() && tensor.numel() > 0 && tensor.numel() <= INT_MAX,
+            "input and weight must be contiguous, of 4 dimensions, not empty, below 2^31 elements");
     }
     const int64_t N = input.size(0), C = input.size(1), H = input.size(2), W = input.size(3);
     const int64_t K = weight.size(0), R = weight.size(2), S = weight.size(3), P = H - R + 1, Q = W - S + 1;

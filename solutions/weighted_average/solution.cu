@@ -25,8 +25,8 @@ torch::Tensor weighted_average(torch::Tensor input, torch::Tensor weight) {
 
     int threads = 256;
     int blocks = (outputs + threads - 1) / threads;
-    weighted_average_kernel<<<blocks, threads>>>(
-        input.data_ptr<float>(), weight.data_ptr<float>(), output.data_ptr<float>(), outputs);
+    weighted_average_kernel<<<blocks, threads>>>(input.data_ptr<float>(), weight.data_ptr<float>(),
+                                                 output.data_ptr<float>(), outputs);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
     return output;
 }
