@@ -21,13 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from simulated import Kernel, compile_kernels, read_kernels
+from simulated import Kernel, compile_kernels, read_kernels, twin
 
 from utils.errors import KernelError
 from utils.simulator import profile
 
 FOLDER = Path(__file__).parent / "planted"
-_FIX = re.compile(r"^( *)(.*?) *// -> (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -55,22 +54,6 @@ def planted() -> list[Kernel]:
 def correct() -> list[Kernel]:
     """Kernels that do unusual things and nothing wrong."""
     return read_kernels((FOLDER / "correct.cu").read_text(), fill="empty")
-
-
-def twin(kernel: Kernel) -> Kernel:
-    """The kernel with its bug put right."""
-
-    def fixed(text: str) -> str:
-        return _FIX.sub(r"\1\3", text)
-
-    return Kernel(
-        kernel.name,
-        fixed(kernel.body),
-        kernel.launch,
-        kernel.before,
-        fill="empty",
-        launcher=fixed(kernel.launcher),
-    )
 
 
 def argument(kernel: Kernel) -> torch.Tensor:

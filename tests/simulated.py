@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -149,3 +149,13 @@ def line_with(launcher, text: str) -> int:
     found = [k + 1 for k, line in enumerate(lines) if text in line]
     assert len(found) == 1, f"{text!r} is on lines {found}"
     return found[0]
+
+
+_FIX = re.compile(r"^( *)(.*?) *// -> (.*)$", re.MULTILINE)
+
+
+def twin(kernel: Kernel) -> Kernel:
+    """The kernel with its bug put right: of a line `bug  // -> correction` the correction."""
+    return replace(
+        kernel, body=_FIX.sub(r"\1\3", kernel.body), launcher=_FIX.sub(r"\1\3", kernel.launcher), notes=""
+    )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from simulated import MODES, compile_for, compile_kernels, line_of, nvcc_accepts, read_kernels
+from simulated import MODES, compile_for, compile_kernels, line_of, nvcc_accepts, read_kernels, twin
 
 from utils.errors import KernelError
 from utils.simulator import profile
@@ -200,7 +200,7 @@ def labels(x: torch.Tensor) -> torch.Tensor:
     return y
 
 
-# As in planted_bugs.py: one bug each, on the line that ends in `// -> its correction`.
+# As in tests/planted: one bug each, on the line that ends in `// -> its correction`.
 BUGS = """
 //# barrier_in_a_branch <<<1, 64>>>: barrier-divergence, 0 0 0, has already left the kernel
 __shared__ float s[64];
@@ -278,14 +278,6 @@ EXECUTED = read_kernels(KERNELS)
 TEXT = "".join(kernel.text for kernel in EXECUTED)
 PLANTED = read_kernels(BUGS)
 PLANTED[0] = replace(PLANTED[0], before=INCLUDES)
-
-
-def twin(kernel):
-    lines = []
-    for line in kernel.body.split("\n"):
-        wrong, fixed, right = line.partition("// -> ")
-        lines.append(right if fixed else wrong)
-    return replace(kernel, body="\n".join(lines))
 
 
 @pytest.fixture(scope="module", params=MODES)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from simulated import MODES, compile_for, compile_kernels, line_of, nvcc_accepts, read_kernels
+from simulated import MODES, compile_for, compile_kernels, line_of, nvcc_accepts, read_kernels, twin
 
 from utils.errors import KernelError
 from utils.simulator import profile
@@ -189,7 +189,7 @@ bar.arrive_and_wait();
 y[i] = s[31 - i];
 """
 
-# As in planted_bugs.py: one bug each, on the line that ends in `// -> its correction`.
+# As in tests/planted: one bug each, on the line that ends in `// -> its correction`.
 BUGS = """
 //# misaligned_piece <<<1, 8>>>: misaligned, 1 0 0, reads 16 bytes at byte 4 of x
 __shared__ __align__(16) float s[64];
@@ -291,14 +291,6 @@ EXECUTED = read_kernels(KERNELS)
 TEXT = "".join(kernel.text for kernel in EXECUTED)
 PLANTED = read_kernels(BUGS)
 PLANTED[0] = replace(PLANTED[0], before=EXECUTED[0].before)
-
-
-def twin(kernel):
-    lines = []
-    for line in kernel.body.split("\n"):
-        wrong, fixed, right = line.partition("// -> ")
-        lines.append(right if fixed else wrong)
-    return replace(kernel, body="\n".join(lines))
 
 
 @pytest.fixture(scope="module", params=MODES)

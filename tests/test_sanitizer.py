@@ -4,8 +4,8 @@ import re
 
 import pytest
 import torch
-from sanitizer_table import argument, correct, error_of, expected, planted, twin
-from simulated import compile_kernels, compile_text
+from sanitizer_table import argument, correct, error_of, expected, planted
+from simulated import compile_kernels, compile_text, twin
 
 from utils.errors import KernelError
 from utils.simulator import profile
