@@ -46,6 +46,7 @@ int64_t size(torch::Tensor x, int64_t d) { return x.size(d); }
 int64_t stride_of(torch::Tensor x, int64_t d) { return x.stride(d); }
 torch::Tensor same(torch::Tensor x) { return x; }
 torch::Tensor contiguous(torch::Tensor x) { return x.contiguous(); }
+torch::Tensor cloned(torch::Tensor x) { return x.clone(); }
 torch::Tensor channels_last(torch::Tensor x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 torch::Tensor empty_as(torch::Tensor x, Shape sizes) { return torch::empty(sizes, x.options()); }
 torch::Tensor empty_ref(torch::Tensor x, at::IntArrayRef sizes) {
@@ -242,6 +243,22 @@ def test_contiguous_copies(call):
     assert y.is_contiguous(memory_format=torch.channels_last) and torch.equal(x, y)
     with pytest.raises(RuntimeError):
         call("channels_last", torch.ones(3))
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.arange(12.0).reshape(3, 4),
+        torch.arange(12.0).reshape(3, 4).t(),
+        torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last),
+        torch.tensor(7.0),
+    ],
+    ids=["contiguous", "transposed", "channels_last", "scalar"],
+)
+def test_clone_is_a_copy_laid_out_alike(call, x):
+    y = call("cloned", x)
+    assert torch.equal(x, y) and y.stride() == x.clone().stride()
+    assert y.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
 
 
 def test_new_tensors(call, host):

@@ -55,12 +55,12 @@ class Request(ctypes.Structure):
 
 
 CREATE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.POINTER(Request), ctypes.c_void_p)
-CONTIGUOUS = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+COPY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 WARN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_char_p)
 
 
 class HostTable(ctypes.Structure):
-    _fields_ = [("create", CREATE), ("contiguous", CONTIGUOUS), ("warn", WARN)]
+    _fields_ = [("create", CREATE), ("copy", COPY), ("warn", WARN)]
 
 
 class Call(ctypes.Structure):

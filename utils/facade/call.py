@@ -41,8 +41,8 @@ class Host:
         return make(shape, dtype=dtype, device=device)
 
     def contiguous(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A contiguous copy of a tensor that is not contiguous."""
-        return tensor.contiguous()
+        """A contiguous copy of a tensor."""
+        return tensor.clone(memory_format=torch.contiguous_format)
 
     def failed(self) -> BaseException | None:
         """The exception for a launcher that `throw facade::HostFailed()` unwound outside any callback."""
@@ -164,17 +164,16 @@ def _check_rank(memory_format: torch.memory_format, dim: int) -> None:
             raise RuntimeError(f"required rank {rank} tensor to use {name} format")
 
 
-def _contiguous(running: _Running, handle: int, memory_format: int, out: int) -> None:
+def _copy(running: _Running, handle: int, memory_format: int, out: int) -> None:
     tensor, place = running.tensors[handle], running.places[handle]
     wanted = abi.MEMORY_FORMATS[memory_format]
     _check_rank(wanted, tensor.dim())
-    if wanted is torch.contiguous_format:
-        copy = running.host.contiguous(tensor)
-    elif wanted in (torch.channels_last, torch.channels_last_3d):
-        last = tensor.dim() - 1
-        copy = running.host.contiguous(tensor.movedim(1, last)).movedim(last, 1)
-    else:
-        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+    order = list(range(tensor.dim()))
+    if wanted in (torch.channels_last, torch.channels_last_3d):
+        order = [0, *order[2:], 1]
+    elif wanted is torch.preserve_format:
+        order.sort(key=lambda d: -torch.empty_like(tensor, device="meta").stride(d))
+    copy = running.host.contiguous(tensor.permute(order)).permute([order.index(d) for d in range(len(order))])
     _write(out, running.pack(copy, place))
 
 
@@ -188,7 +187,7 @@ def _write(address: int, fields: tuple) -> None:
 
 # Made once: a ctypes callback is executable memory.
 _TABLE = abi.HostTable(
-    abi.CREATE(_guarded(_create)), abi.CONTIGUOUS(_guarded(_contiguous)), abi.WARN(_guarded(_warn))
+    abi.CREATE(_guarded(_create)), abi.COPY(_guarded(_copy)), abi.WARN(_guarded(_warn))
 )
 _TABLE_POINTER = ctypes.pointer(_TABLE)
 

@@ -43,7 +43,7 @@ struct Request {          // for a new tensor
 
 struct Host {  // every function returns 0, or 1 when Python holds an exception
     int32_t (*create)(int64_t call, const Request* request, Value* tensor);
-    int32_t (*contiguous)(int64_t call, int64_t handle, int64_t memory_format, Value* tensor);
+    int32_t (*copy)(int64_t call, int64_t handle, int64_t memory_format, Value* tensor);
     int32_t (*warn)(int64_t call, const char* message);
 };
 

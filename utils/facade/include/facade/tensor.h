@@ -125,13 +125,11 @@ class Tensor {
         return dense(last || last3d ? orders[last3d] : nullptr);
     }
     Tensor contiguous(MemoryFormat format = MemoryFormat::Contiguous) const {
-        if (is_contiguous(format)) return *this;
-        facade::Value copy;
-        facade::Call* call = facade::current_call;
-        if (call->host->contiguous(call->token, handle(), static_cast<int64_t>(format), &copy) != 0)
-            throw facade::HostFailed();
-        return Tensor(copy, facade::Owner(copy.data));
+        TORCH_CHECK(format != MemoryFormat::Preserve,
+                    "preserve memory format is unsupported by the contiguous operator");
+        return is_contiguous(format) ? *this : copied(format);
     }
+    Tensor clone() const { return copied(MemoryFormat::Preserve); }
 
     void* data_ptr() const { return const_cast<void*>(need().data); }
     const void* const_data_ptr() const { return need().data; }
@@ -154,6 +152,13 @@ class Tensor {
     }
 
   private:
+    Tensor copied(MemoryFormat format) const {
+        facade::Value copy;
+        facade::Call* call = facade::current_call;
+        if (call->host->copy(call->token, handle(), static_cast<int64_t>(format), &copy) != 0)
+            throw facade::HostFailed();
+        return Tensor(copy, facade::Owner(copy.data));
+    }
     const facade::Value& need() const {
         if (__builtin_expect(!defined(), 0)) undefined();
         return value_;
