@@ -5,7 +5,7 @@ import torch
 from simulated import compile_text
 
 from utils.errors import CompileError, KernelError
-from utils.simulator.rewrite import rewrite
+from utils.simulator.rewriting import rewrite
 
 PLAIN = "__global__ void plain(float* y, float v) { y[blockIdx.x * blockDim.x + threadIdx.x] += v; }\n"
 

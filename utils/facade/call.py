@@ -186,9 +186,7 @@ def _write(address: int, fields: tuple) -> None:
 
 
 # Made once: a ctypes callback is executable memory.
-_TABLE = abi.HostTable(
-    abi.CREATE(_guarded(_create)), abi.COPY(_guarded(_copy)), abi.WARN(_guarded(_warn))
-)
+_TABLE = abi.HostTable(abi.CREATE(_guarded(_create)), abi.COPY(_guarded(_copy)), abi.WARN(_guarded(_warn)))
 _TABLE_POINTER = ctypes.pointer(_TABLE)
 
 

@@ -8,9 +8,8 @@ from utils import facade
 from utils.compiling import build as cached_build
 from utils.compiling import compiler_version, find_cxx, folder_state, is_gcc, run_compiler
 from utils.facade import Source
-from utils.simulator import engine
+from utils.simulator import engine, rewriting
 from utils.simulator.backedges import thin_out
-from utils.simulator.rewrite import rewrite
 
 _COMMON = [
     "-std=c++17",
@@ -51,7 +50,13 @@ _CLANG_CHECKED = [
 ]
 _QUICK = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 # What the result depends on beside the source and the headers.
-_REWRITING = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("rewrite.py", "backedges.py"))
+_REWRITING = b"".join(
+    path.read_bytes()
+    for path in [
+        Path(__file__).with_name("backedges.py"),
+        *sorted(Path(rewriting.__file__).parent.glob("*.py")),
+    ]
+)
 # What would end the process ends the kernel instead.
 _WRAPPED = ["exit", "_exit", "quick_exit", "abort", "__assert_fail"]
 
@@ -100,7 +105,7 @@ def build(
 
     def make(path: Path) -> None:
         text, assembly = path.with_suffix(".cpp"), path.with_suffix(".s")
-        text.write_text(rewrite(source.text))
+        text.write_text(rewriting.rewrite(source.text))
         includes = [f"-I{facade.INCLUDE}", f"-I{engine.INCLUDE}"]
         log = run_compiler(
             [cxx, "-S", *flags, *includes, str(text), "-o", str(assembly)], source=source, what=source.name

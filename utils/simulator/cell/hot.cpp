@@ -17,7 +17,7 @@ static inline __attribute__((always_inline)) void sim_push(SimLane* lane, uint64
 }
 
 // 0 load, 1 store, 2 atomic. A trace word ends in 0x80 | size << 3 | space << 2 | access; see
-// engine/trace.cpp.
+// engine/record.cpp.
 static inline __attribute__((always_inline)) void sim_access(const void* p, unsigned size_log2,
                                                              unsigned access, uint64_t pc) {
     SimLane* lane = sim_running;

@@ -1,4 +1,4 @@
-// Who has met whom within a warp: the order that __syncwarp, shuffles and votes of a part of a warp make.
+// Warp-level operations, and who has met whom within a warp by them.
 //
 // Every warp-level operation begins a new warp epoch for the lanes that take part. Where all lanes of the
 // warp do, earlier epochs are over for everybody, and a lane remembers one number. Lanes that meet in a
@@ -38,4 +38,115 @@ bool Worker::unmet(const Thread* me, Id other) const {
     return epoch != Id::kLastWarpEpoch && epoch >= std::max(me->whole, me->met[other.thread() & 31]);
 }
 
+inline __attribute__((always_inline)) uint64_t Worker::warp_operation(int op, uint32_t mask, int line,
+                                                                      uint64_t value, int source_lane) {
+    Thread* t = current_thread();
+    t->state = kAtWarp, t->line = line, t->warp_op = op, t->mask = mask, t->value = value,
+    t->source_lane = source_lane;
+    yield();
+    return t->value;
+}
+
+// Completes every warp-level operation all of whose lanes have arrived; lanes that have exited are not waited
+// for.
+void Worker::resolve_warp(int warp) {
+    const int first = warp * 32, n = std::min<int>(32, static_cast<int>(threads_.size()) - first);
+    Thread* lanes = &threads_[first];
+    for (int i = 0; i < n; ++i) {
+        if (lanes[i].state != kAtWarp) continue;
+        if (lanes[i].warp_op ==
+            SIM_WARP_ACTIVE) {  // all lanes have come as far as they can: who stands here goes together
+            uint32_t together = 0;
+            for (int j = 0; j < n; ++j)
+                if (lanes[j].state == kAtWarp && lanes[j].warp_op == SIM_WARP_ACTIVE &&
+                    lanes[j].line == lanes[i].line)
+                    together |= 1u << j;
+            for (int j = 0; j < n; ++j)
+                if (together >> j & 1) lanes[j].value = together, lanes[j].state = kReady;
+            continue;
+        }
+        uint32_t group = 0, present = 0;
+        const bool whole = lanes[i].warp_op == SIM_WARP_WHOLE;
+        bool complete = !whole || n == 32;
+        for (int j = 0; j < n; ++j) {
+            present |= 1u << j;
+            if (!(lanes[i].mask >> j & 1)) continue;
+            if (lanes[j].state == kDone && !whole) continue;
+            complete &= lanes[j].state == kAtWarp && lanes[j].mask == lanes[i].mask &&
+                        lanes[j].warp_op == lanes[i].warp_op && (!whole || lanes[j].line == lanes[i].line);
+            group |= 1u << j;
+        }
+        if (!complete || !(group >> i & 1)) continue;
+        uint64_t before[32], ballot = 0, total = 0;
+        uint32_t warp_epoch =
+            0;  // later than anything that one of the lanes has done, whatever their histories
+        bool started = false;
+        for (int j = 0; j < n; ++j) {
+            before[j] = lanes[j].value;
+            if (!(group >> j & 1)) continue;
+            warp_epoch = std::max(warp_epoch, lanes[j].warp_epoch + 1);
+            uint64_t v = before[j];
+            if (v) ballot |= uint64_t(1) << j;
+            auto s = [](uint64_t x) { return static_cast<int32_t>(x); };
+            switch (lanes[i].warp_op) {
+                case SIM_WARP_ADD:
+                    total += v;
+                    break;
+                case SIM_WARP_MIN:
+                    total = started ? std::min(total, v) : v;
+                    break;
+                case SIM_WARP_MAX:
+                    total = started ? std::max(total, v) : v;
+                    break;
+                case SIM_WARP_MIN_SIGNED:
+                    total = started && s(total) < s(v) ? total : v;
+                    break;
+                case SIM_WARP_MAX_SIGNED:
+                    total = started && s(total) > s(v) ? total : v;
+                    break;
+                case SIM_WARP_AND:
+                    total = started ? total & v : v;
+                    break;
+                case SIM_WARP_OR:
+                    total |= v;
+                    break;
+                case SIM_WARP_XOR:
+                    total ^= v;
+                    break;
+            }
+            started = true;
+        }
+        if (whole) run_collective(before);
+        meet(lanes, group, lanes[i].mask & present, present, warp_epoch);
+        for (int j = 0; j < n; ++j) {
+            if (!(group >> j & 1)) continue;
+            Thread& t = lanes[j];
+            if (t.warp_op == SIM_WARP_SHUFFLE) {
+                int source = t.source_lane & 31;
+                t.value = group >> source & 1 ? before[source] : before[j];
+            } else if (t.warp_op == SIM_WARP_BALLOT) {
+                t.value = ballot;
+            } else if (t.warp_op == SIM_WARP_MATCH) {
+                t.value = 0;
+                for (int k = 0; k < n; ++k)
+                    if ((group >> k & 1) && before[k] == before[j]) t.value |= uint64_t(1) << k;
+            } else if (t.warp_op != SIM_WARP_SYNC) {
+                t.value = total;
+            }
+            t.state = kReady;
+            t.warp_epoch = warp_epoch;
+        }
+        // Lanes of different histories: what one has read tells nothing about what the others have.
+        bool all = true;
+        for (int j = 0; j < n; ++j) all &= (group >> j & 1) || lanes[j].state == kDone;
+        warp_tags_[warp] = all ? ++tag_ : kNoTag;
+        if (!all) all_tag_ = kNoTag;
+    }
+}
+
 }  // namespace sim
+
+extern "C" uint64_t sim_warp(int op, uint32_t mask, int line, uint64_t value, int source) {
+    return sim::on_device("a warp-level function outside a kernel", line)
+        ->warp_operation(op, mask, line, value, source);
+}

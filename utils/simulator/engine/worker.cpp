@@ -19,8 +19,6 @@ __thread Worker* current_worker __attribute__((tls_model("initial-exec"))) = nul
 
 static constexpr size_t kArena =
     1 << 20;  // more than any GPU's shared memory: gaps between variables included
-static constexpr size_t kStaticLimit = 49152;  // 48 KB of static shared memory is CUDA's limit
-static constexpr size_t kGap = 256;            // unowned bytes around every shared variable
 
 Worker::Worker() : traces_(new Trace[32]), site_slots_(4096, -1) {
     arena_ = static_cast<char*>(
@@ -132,10 +130,6 @@ void Worker::run_block(uint64_t linear) {
     }
     report_pending();
     static_max_ = std::max(static_max_, static_used_);
-}
-
-inline __attribute__((always_inline)) void Worker::yield() {
-    switch_to(&current_thread()->context, scheduler);
 }
 
 // Where a warp was when the call was stopped. (If another worker's error came first, that one is told, not
@@ -339,168 +333,8 @@ void Worker::explain_stall() {
     raise(e);
 }
 
-// ------------------------------------------------------------------------------------- warp-level operations
-
-inline __attribute__((always_inline)) uint64_t Worker::warp_operation(int op, uint32_t mask, int line,
-                                                                      uint64_t value, int source_lane) {
-    Thread* t = current_thread();
-    t->state = kAtWarp, t->line = line, t->warp_op = op, t->mask = mask, t->value = value,
-    t->source_lane = source_lane;
-    yield();
-    return t->value;
-}
-
-// Completes every warp-level operation all of whose lanes have arrived; lanes that have exited are not waited
-// for.
-void Worker::resolve_warp(int warp) {
-    const int first = warp * 32, n = std::min<int>(32, static_cast<int>(threads_.size()) - first);
-    Thread* lanes = &threads_[first];
-    for (int i = 0; i < n; ++i) {
-        if (lanes[i].state != kAtWarp) continue;
-        if (lanes[i].warp_op ==
-            SIM_WARP_ACTIVE) {  // all lanes have come as far as they can: who stands here goes together
-            uint32_t together = 0;
-            for (int j = 0; j < n; ++j)
-                if (lanes[j].state == kAtWarp && lanes[j].warp_op == SIM_WARP_ACTIVE &&
-                    lanes[j].line == lanes[i].line)
-                    together |= 1u << j;
-            for (int j = 0; j < n; ++j)
-                if (together >> j & 1) lanes[j].value = together, lanes[j].state = kReady;
-            continue;
-        }
-        uint32_t group = 0, present = 0;
-        const bool whole = lanes[i].warp_op == SIM_WARP_WHOLE;
-        bool complete = !whole || n == 32;
-        for (int j = 0; j < n; ++j) {
-            present |= 1u << j;
-            if (!(lanes[i].mask >> j & 1)) continue;
-            if (lanes[j].state == kDone && !whole) continue;
-            complete &= lanes[j].state == kAtWarp && lanes[j].mask == lanes[i].mask &&
-                        lanes[j].warp_op == lanes[i].warp_op && (!whole || lanes[j].line == lanes[i].line);
-            group |= 1u << j;
-        }
-        if (!complete || !(group >> i & 1)) continue;
-        uint64_t before[32], ballot = 0, total = 0;
-        uint32_t warp_epoch =
-            0;  // later than anything that one of the lanes has done, whatever their histories
-        bool started = false;
-        for (int j = 0; j < n; ++j) {
-            before[j] = lanes[j].value;
-            if (!(group >> j & 1)) continue;
-            warp_epoch = std::max(warp_epoch, lanes[j].warp_epoch + 1);
-            uint64_t v = before[j];
-            if (v) ballot |= uint64_t(1) << j;
-            auto s = [](uint64_t x) { return static_cast<int32_t>(x); };
-            switch (lanes[i].warp_op) {
-                case SIM_WARP_ADD:
-                    total += v;
-                    break;
-                case SIM_WARP_MIN:
-                    total = started ? std::min(total, v) : v;
-                    break;
-                case SIM_WARP_MAX:
-                    total = started ? std::max(total, v) : v;
-                    break;
-                case SIM_WARP_MIN_SIGNED:
-                    total = started && s(total) < s(v) ? total : v;
-                    break;
-                case SIM_WARP_MAX_SIGNED:
-                    total = started && s(total) > s(v) ? total : v;
-                    break;
-                case SIM_WARP_AND:
-                    total = started ? total & v : v;
-                    break;
-                case SIM_WARP_OR:
-                    total |= v;
-                    break;
-                case SIM_WARP_XOR:
-                    total ^= v;
-                    break;
-            }
-            started = true;
-        }
-        if (whole) run_collective(before);
-        meet(lanes, group, lanes[i].mask & present, present, warp_epoch);
-        for (int j = 0; j < n; ++j) {
-            if (!(group >> j & 1)) continue;
-            Thread& t = lanes[j];
-            if (t.warp_op == SIM_WARP_SHUFFLE) {
-                int source = t.source_lane & 31;
-                t.value = group >> source & 1 ? before[source] : before[j];
-            } else if (t.warp_op == SIM_WARP_BALLOT) {
-                t.value = ballot;
-            } else if (t.warp_op == SIM_WARP_MATCH) {
-                t.value = 0;
-                for (int k = 0; k < n; ++k)
-                    if ((group >> k & 1) && before[k] == before[j]) t.value |= uint64_t(1) << k;
-            } else if (t.warp_op != SIM_WARP_SYNC) {
-                t.value = total;
-            }
-            t.state = kReady;
-            t.warp_epoch = warp_epoch;
-        }
-        // Lanes of different histories: what one has read tells nothing about what the others have.
-        bool all = true;
-        for (int j = 0; j < n; ++j) all &= (group >> j & 1) || lanes[j].state == kDone;
-        warp_tags_[warp] = all ? ++tag_ : kNoTag;
-        if (!all) all_tag_ = kNoTag;
-    }
-}
-
-// --------------------------------------------------------------------------------------------- shared memory
-
-Region* Worker::new_shared(const SimSharedSite* site, size_t bytes, size_t alignment, size_t granule) {
-    if (shared_count_ == shared_pool_.size()) shared_pool_.emplace_back(new Region);
-    Region* region = shared_pool_[shared_count_++].get();
-    arena_used_ = (arena_used_ + kGap + 255) & ~size_t(255);
-    if (alignment > 256) arena_used_ = (arena_used_ + alignment - 1) & ~(alignment - 1);
-    region->base = reinterpret_cast<uintptr_t>(arena_) + arena_used_;
-    region->bytes = bytes;
-    region->space = kShared;
-    region->id = -static_cast<int>(shared_count_);
-    region->site = site;
-    region->granule_shift = granule >= 4 ? 2 : granule >= 2 ? 1 : 0;
-    region->cells = arena_cells_ + cells_used_;
-    region->quiet = arena_quiet_ + cells_used_;
-    cells_used_ += (bytes >> region->granule_shift) + 1;
-    arena_used_ += bytes;
-    if (context->checked)
-        memset(reinterpret_cast<void*>(region->base), 0xff, bytes);  // NaN: garbage that shows
-    return region;
-}
-
-void* Worker::shared_variable(const SimSharedSite* site) {
-    for (size_t i = 0; i < shared_count_; ++i)
-        if (shared_pool_[i]->site == site) return reinterpret_cast<void*>(shared_pool_[i]->base);
-    static_used_ += site->bytes;
-    if (static_used_ > kStaticLimit) {
-        Error e = error_here(kLaunch, kBadConfiguration, 0, site->line);
-        snprintf(
-            e.text, sizeof e.text,
-            "%zu bytes of static __shared__ memory, more than the 49,152 (48 KB) that a block may declare",
-            static_used_);
-        raise(e);
-    }
-    return reinterpret_cast<void*>(new_shared(site, site->bytes, site->alignment, site->granule)->base);
-}
-
-void* Worker::dynamic_shared(const char* name, int line, size_t granule, const size_t* row_extents) {
-    if (!dynamic_) {
-        dynamic_site_ = SimSharedSite{name, line, config_->dynamic_shared, 256, granule, row_extents};
-        dynamic_ = new_shared(nullptr, config_->dynamic_shared, 256, granule);
-        dynamic_->site = &dynamic_site_;
-    }
-    return reinterpret_cast<void*>(dynamic_->base);
-}
-
 }  // namespace sim
 
-extern "C" {
-int sim_barrier(int op, int predicate, int line) {
+extern "C" int sim_barrier(int op, int predicate, int line) {
     return sim::on_device("__syncthreads() outside a kernel", line)->barrier(op, predicate, line);
-}
-uint64_t sim_warp(int op, uint32_t mask, int line, uint64_t value, int source) {
-    return sim::on_device("a warp-level function outside a kernel", line)
-        ->warp_operation(op, mask, line, value, source);
-}
 }

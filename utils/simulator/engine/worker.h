@@ -14,6 +14,8 @@ namespace sim {
 
 enum State : uint8_t { kReady, kFull, kAtBarrier, kAtWarp, kAtGate, kDone };
 
+constexpr uint64_t kMemory = 0x80;  // bit of a trace word's kind: an access, not a basic block
+
 // An event of a lane between two points of synchronisation. `word` orders and identifies it: deepest call
 // first, then lowest address of code, then the call path and what it does, so that equal words are one
 // instruction executed together. Small enough that the traces of a warp's 32 lanes stay in the processor's
@@ -25,9 +27,9 @@ struct Trace {
     static constexpr int kCapacity = 128;
     static constexpr uint64_t kNone = ~uint64_t(0);  // no word: looks like an access, equals none
     const uint64_t sentinel = kNone;                 // read as the word before the first
-    uint64_t word[kCapacity + 2];  // the last is never reached, or is a lane's second on leaving its leader
-    uint64_t
-        address[kCapacity + 2];  // of the accesses among the words, in order: region index << 48 | offset
+    uint64_t word[kCapacity + 2];                    // a lane that leaves its leader may write two at once
+    // Of the accesses among the words, in order: region index << 48 | offset.
+    uint64_t address[kCapacity + 2];
 };
 
 struct alignas(64) Thread : SimLane {
@@ -79,6 +81,8 @@ struct Pending {  // a read of memory nobody has written; an error unless it tur
     uint32_t pc, bytes;
     Thread* thread;
 };
+
+constexpr size_t kGap = 256;  // unowned bytes around every shared variable
 
 class Worker {
   public:
@@ -201,6 +205,10 @@ inline Thread* current_thread() { return static_cast<Thread*>(sim_running); }  /
 
 // From the launcher's host code: records the error and ends the call.
 [[noreturn]] void leave_host(const Error& e);
+
+inline __attribute__((always_inline)) void Worker::yield() {
+    switch_to(&current_thread()->context, scheduler);
+}
 
 // The worker for a device function; `what` is refused where host code calls it, which CUDA would not compile.
 inline Worker* on_device(const char* what, int line) {

@@ -1,6 +1,6 @@
 // CUDA C++ for a CPU compiler: the keywords, built-in variables, types and functions that kernels and
 // launchers use.
-// `__shared__` declarations and `<<<...>>>` are rewritten before compilation (utils/simulator/rewrite.py).
+// `__shared__` declarations and `<<<...>>>` are rewritten before compilation (utils/simulator/rewriting).
 #pragma once
 // The C library's math.h: the C++ one reads all of <cmath>, a third of a second that sources without
 // mathematics need not pay. Sources that name a function of it get the C++ header from the façade.

@@ -1,0 +1,157 @@
+"""`kernel<<<blocks, threads>>>(arguments)`, turned into a call."""
+
+from __future__ import annotations
+
+from utils.errors import CompileError
+from utils.simulator.rewriting.tokens import (
+    Token,
+    closing_parenthesis,
+    in_directive,
+    kernel_name,
+    line_around,
+)
+
+
+def rewrite_launches(tokens: list[Token], plain_kernels: set[str]) -> list[Token]:
+    result: list[Token] = []
+    i = 0
+    while i < len(tokens):
+        token = tokens[i]
+        if token.text != "<<<":
+            result.append(token)
+            i += 1
+            continue
+        start = _kernel_start(result)
+        close = _configuration_end(tokens, i + 1)
+        if start is None or close is None:
+            result.append(token)  # not a launch we understand: the compiler will say what is wrong
+            i += 1
+            continue
+        _check_launch(tokens, i, close)
+        kernel = "".join(t.text for t in result[start:])
+        configuration = "".join(t.text for t in tokens[i + 1 : close])
+        del result[start:]
+        name = kernel.rstrip()
+        newlines = "\n" * kernel[len(name) :].count("\n")
+        macro = "SIM_LAUNCH_TYPED" if name.rpartition("::")[2] in plain_kernels else "SIM_LAUNCH"
+        launch = f"{macro}({token.line}, ({configuration}), {name}){newlines}"
+        result.append(Token("code", launch, token.line))
+        i = close + 1
+    return result
+
+
+def plain_kernels(solid: list[Token]) -> set[str]:
+    """Kernels that are one function: no template, declared once, no default arguments, no other of that name.
+
+    Only of these does the name alone say which types the parameters have.
+    """
+    texts = [t.text for t in solid]
+    places: dict[str, list[int]] = {}
+    odd = set()
+    for i, text in enumerate(texts):
+        j = kernel_name(solid, texts, i) if text == "__global__" else None
+        if j is None:
+            continue
+        places.setdefault(texts[j], []).append(j)
+        before = i - 1
+        while before > 0 and (solid[before].kind in ("name", "string") or texts[before] == ")"):
+            before -= 1  # static, extern "C", __launch_bounds__(256)
+            if texts[before + 1] == ")":
+                while before > 0 and texts[before] != "(":
+                    before -= 1
+                before -= 1
+        if texts[before].endswith(">") or "=" in texts[j + 1 : closing_parenthesis(texts, j + 1)]:
+            odd.add(texts[j])
+    for i, text in enumerate(texts[:-1]):
+        # What follows a type is declared: a function, a variable or a parameter, or a macro.
+        declares = i and (solid[i - 1].kind == "name" or texts[i - 1] in ("*", "&", ">"))
+        if text in places and i not in places[text] and declares and texts[i + 1] != "<<<":
+            odd.add(text)
+    return {name for name, found in places.items() if len(found) == 1} - odd
+
+
+def _check_launch(tokens: list[Token], opening: int, close: int) -> None:
+    """Refuses what a C++ compiler would take for something else, or explain in the simulator's words."""
+    configuration = [t.text for t in tokens[opening + 1 : close] if t.solid]
+    following = next((t.text for t in tokens[close + 1 :] if t.solid), "")
+    if following != "(" and not in_directive(tokens, opening):
+        problem = "the kernel's arguments are missing, in parentheses after >>>"
+    elif "," not in configuration and _macros(tokens).isdisjoint(configuration):
+        problem = "a launch needs two numbers, of blocks and of threads a block"
+    else:
+        return
+    line = tokens[opening].line
+    source = line_around(tokens, opening)
+    raise CompileError(
+        f"line {line}: {problem}: kernel<<<blocks, threads>>>(arguments)\n    {source}", line=line
+    )
+
+
+def _macros(tokens: list[Token]) -> set[str]:
+    solid = [t.text for t in tokens if t.solid]
+    return {name for before, name in zip(solid, solid[1:], strict=False) if before == "define"}
+
+
+def _kernel_start(result: list[Token]):
+    """Where in `result` the expression before <<< begins: name, ns::name, name<args>, or (expression)."""
+    solid = [k for k, t in enumerate(result) if t.solid]
+    if not solid:
+        return None
+    p = len(solid) - 1
+
+    def skip_back(opening, closing, p):
+        depth = 0
+        while p is not None and p >= 0:
+            text = result[solid[p]].text
+            if text == ")" and closing == ">":  # a > inside parentheses closes nothing
+                p = skip_back("(", ")", p)
+                p = None if p is None else p - 1
+                continue
+            depth += text.count(closing) if text in (closing, ">>>") else 0
+            depth -= text.count(opening) if text in (opening, "<<<") else 0
+            if depth <= 0:
+                return p
+            p -= 1
+        return None
+
+    def name_back(p):
+        """Start of one `name` or `name<args>` that ends at p."""
+        if p is None or p < 0:
+            return None
+        if result[solid[p]].text in (">", ">>>"):
+            p = skip_back("<", ">", p)
+            p = None if p is None else p - 1
+        if p is None or p < 0 or result[solid[p]].kind != "name":
+            return None
+        return p
+
+    if result[solid[p]].text == ")":
+        p = skip_back("(", ")", p)
+        return None if p is None else solid[p]
+    p = name_back(p)
+    if p is None:
+        return None
+    while p >= 1 and result[solid[p - 1]].text in ("::", "template"):
+        p -= 1
+        before = name_back(p - 1) if result[solid[p]].text == "::" else p
+        if before is None or result[solid[before]].text in ("return", "else", "do"):
+            break
+        p = before
+    return solid[p]
+
+
+def _configuration_end(tokens, i):
+    depth = 0
+    for k in range(i, len(tokens)):
+        text = tokens[k].text
+        if text in "([{" and tokens[k].kind == "mark":
+            depth += 1
+        elif text in ")]}" and tokens[k].kind == "mark":
+            depth -= 1
+            if depth < 0:
+                return None
+        elif text == ">>>" and depth == 0:
+            return k
+        elif text == ";" and depth == 0:
+            return None
+    return None
