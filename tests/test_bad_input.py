@@ -272,3 +272,74 @@ def test_a_crash_in_quick_mode_names_the_line(quick):
     with pytest.raises(KernelError, match="checked=True") as caught:
         quick.wild_pointer(torch.zeros(4))
     assert caught.value.source.startswith("__global__ void touches") and caught.value.thread == (0, 0, 0)
+
+
+DECLARATIONS = {
+    "initialised": ("__shared__ float s[4] = {0};", "a __shared__ variable cannot be initialised"),
+    "initialised in braces": ("__shared__ int s{0};", "a __shared__ variable cannot be initialised"),
+    "size known at run time": ("__shared__ float s[n];", "the size of an array must be a constant"),
+    "local size known at run time": ("float s[n]; s[0] = 1;", "the size of an array must be a constant"),
+}
+
+
+@pytest.mark.parametrize("case", DECLARATIONS)
+def test_declarations_that_cuda_refuses(case):
+    declaration, words = DECLARATIONS[case]
+    with pytest.raises(CompileError) as caught:
+        compile_text(f"__global__ void k(int n) {{\n    {declaration}\n}}\nvoid go() {{ k<<<1, 1>>>(4); }}")
+    assert words in str(caught.value) and caught.value.line == 3
+    assert declaration in str(caught.value)
+
+
+@pytest.mark.parametrize("expression", ["x + 1", "x * x", "x - x"])
+def test_arithmetic_on_tensors_is_refused_by_name(expression):
+    with pytest.raises(CompileError, match="of tensors is not in the course.s torch header"):
+        compile_text(f"torch::Tensor go(torch::Tensor x) {{ return {expression}; }}")
+
+
+MESSAGES = """
+__global__ void dynamic_kernel(float* y) { extern __shared__ float s[]; s[0] = 1; y[0] = s[0]; }
+void dynamic(torch::Tensor x) { dynamic_kernel<<<1, 1>>>(x.data_ptr<float>()); }
+void huge(torch::Tensor x) {
+    cudaFuncSetAttribute(dynamic_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, 300000);
+    dynamic_kernel<<<1, 1, 300000>>>(x.data_ptr<float>());
+}
+__global__ void everybody_kernel(float* y) { __shared__ int n; n = 5; __syncthreads(); y[threadIdx.x] = n; }
+void everybody(torch::Tensor x) { everybody_kernel<<<1, 32>>>(x.data_ptr<float>()); }
+__global__ void bins_kernel(float* y) { y[threadIdx.x % 4] += 1; }
+void bins(torch::Tensor x) { bins_kernel<<<1, 64>>>(x.data_ptr<float>()); }
+__global__ void spin_kernel(float* y) {
+    if (threadIdx.x == 31)
+        while (atomicAdd(&y[0], 0.0f) == 0) {
+        }
+    __syncthreads();
+}
+void spin(torch::Tensor x) { spin_kernel<<<1, 32>>>(x.data_ptr<float>()); }
+"""
+
+
+@pytest.fixture(scope="module")
+def messages():
+    return compile_text(MESSAGES)
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("dynamic", "the launch asks for no dynamic shared memory"),
+        ("huge", r"300000 bytes of dynamic shared memory, more than the 232448 \(227 KB\)"),
+        ("everybody", "let one thread write the element"),
+        ("bins", r"or use an atomic operation such as atomicAdd\(\)"),
+    ],
+)
+def test_what_to_do_is_said(messages, name, words):
+    with pytest.raises(KernelError, match=words):
+        getattr(messages, name)(torch.zeros(64))
+
+
+def test_a_timeout_names_who_still_runs(messages, monkeypatch):
+    monkeypatch.setenv("CONV_TIMEOUT", "0.5")
+    with pytest.raises(KernelError) as caught:
+        messages.spin(torch.zeros(64))
+    assert (caught.value.kind, caught.value.thread) == ("timeout", (31, 0, 0))
+    assert "atomicAdd" in caught.value.source

@@ -6,6 +6,7 @@ import pytest
 import torch
 from simulated import Kernel, compile_kernels, compile_text, read_kernels
 
+from utils.compiling import fills_variables, find_cxx
 from utils.simulator import profile
 
 ALL = 0xFFFFFFFF
@@ -526,3 +527,46 @@ def test_a_million_threads_print(checked, capsys, monkeypatch):
     shown, _, rest = out.rpartition("\n... ")
     assert everything.startswith(shown) and len(shown) == 1 << 20
     assert rest == f"{len(everything) - len(shown):,} more characters of printf output are not shown\n"
+
+
+# ---------------------------------------------------------------------------------------- garbage that shows
+
+GARBAGE = """
+__global__ void sum_kernel(const float* x, float* y) {
+    float sum;
+    for (int k = 0; k < 4; ++k) sum += x[k];
+    y[threadIdx.x] = sum;
+}
+torch::Tensor sum(torch::Tensor x) {
+    auto y = torch::empty({32}, x.options());
+    sum_kernel<<<1, 32>>>(x.data_ptr<float>(), y.data_ptr<float>());
+    return y;
+}
+__global__ void shuffle_kernel(const float* x, float* y) {
+    float v = x[threadIdx.x];
+    if (threadIdx.x < 16) v = __shfl_sync(0x0000ffff, v, threadIdx.x + 8);
+    y[threadIdx.x] = v;
+}
+torch::Tensor shuffle(torch::Tensor x) {
+    auto y = torch::empty({32}, x.options());
+    shuffle_kernel<<<1, 32>>>(x.data_ptr<float>(), y.data_ptr<float>());
+    return y;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def garbage():
+    return compile_text(GARBAGE)
+
+
+def test_a_local_variable_without_a_value_shows(garbage):
+    if not fills_variables(find_cxx()):
+        pytest.skip("this compiler cannot fill variables")
+    assert all(abs(value) > 1e30 for value in garbage.sum(torch.ones(32)).tolist())
+
+
+def test_a_shuffle_from_a_lane_that_takes_no_part_shows(garbage):
+    y = garbage.shuffle(torch.arange(32.0))
+    assert y[:8].tolist() == list(range(8, 16)) and y[8:16].isnan().all()
+    assert y[16:].tolist() == list(range(16, 32))

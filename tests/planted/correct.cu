@@ -265,3 +265,39 @@ if (lane < 16) __syncwarp(0x0000ffff);
 if (lane >= 8 && lane < 24) __syncwarp(0x00ffff00);
 if (lane >= 16) __syncwarp(0xffff0000);
 y[i] = lane < 8 ? s[15 - lane] : lane < 24 ? s[15 - lane / 2] : s[31 - lane];
+
+//# lock_within_a_block <<<1, 64>>>
+__shared__ int lock;
+__shared__ float sum;
+if (i == 0) lock = 0, sum = 0;
+__syncthreads();
+if (lane == 0) {
+    while (atomicCAS(&lock, 0, 1) != 0) {
+    }
+    __threadfence_block();
+    *(volatile float*)&sum += x[i];
+    __threadfence_block();
+    atomicExch(&lock, 0);
+}
+__syncthreads();
+y[i] = sum;
+
+//# last_warp_adds_up <<<1, 64>>>
+__shared__ int done;
+__shared__ volatile float part[2];
+if (i == 0) done = 0;
+__syncthreads();
+y[i] = x[i];
+if (lane == 0) {
+    part[i / 32] = x[i];
+    __threadfence_block();
+    if (atomicAdd(&done, 1) == 1) {
+        __threadfence_block();
+        y[0] = part[0] + part[1];
+    }
+}
+
+//# large_local_array <<<1, 32>>>
+float a[100000];
+for (int k = 0; k < 100000; k += 1000) a[k] = x[0];
+y[i] = a[i * 1000];

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -47,6 +48,12 @@ def compiler_version(executable: str) -> str:
 def is_gcc(executable: str) -> bool:
     """Whether it understands what only GCC does; every other C++ compiler is taken for a clang."""
     return "clang" not in compiler_version(executable)
+
+
+def fills_variables(executable: str) -> bool:
+    """Whether it can fill uninitialised local variables with a pattern: g++ from 12 on, clang++ from 8 on."""
+    found = re.search(r"(?:\)|version) (\d+)\.", compiler_version(executable))
+    return bool(found) and int(found[1]) >= (12 if is_gcc(executable) else 8)
 
 
 @functools.lru_cache(maxsize=32)

@@ -42,6 +42,11 @@ _NO_PYBIND = (
     "instead; or build with backend='torch'"
 )
 
+# What g++ and nvcc say about arithmetic on tensors.
+_TENSOR_ARITHMETIC = re.compile(
+    r"no (?:match for '|operator \")(?:operator)?(?P<name>[-+*/%]=?)['\"].*at::Tensor"
+)
+
 # What the compilers say about a name that the course's header lacks.
 _MISSING = (
     re.compile(r"'(?P<name>\w+)' is not a member of '(?P<scope>(?:torch|at|c10|caffe2)(?:::\w+)*)'"),
@@ -130,6 +135,11 @@ def _blame(log: str, start: int, end: int, ours: set[str], error: _Error) -> _Er
 
 def _show(error: _Error, source: Source | None, facade: bool) -> str:
     text = re.sub(r'^static assertion failed with "(.*)"$', r"static assertion failed: \1", error.text)
+    if "variable length array" in text:
+        text = (
+            "the size of an array must be a constant: a number, constexpr or a template's parameter (shared "
+            "memory whose size the launch decides is declared extern __shared__ float name[];)"
+        )
     text = _beyond_the_facade(text, facade) or text
     if source is None:
         return f"{error.file}, line {error.line}: {text}"
@@ -161,6 +171,9 @@ def _beyond_the_facade(text: str, facade: bool) -> str | None:
             ):
                 scope = "torch::" + scope.split("::")[-1]
             return _not_offered(f"{scope}::{match['name']}")
+    match = _TENSOR_ARITHMETIC.search(text)
+    if match:
+        return _not_offered(f"operator{match['name']} of tensors")
     match = _MISSING_HEADER.search(text)
     if match:
         return _not_offered(f"<{match['name'] or match['nvcc'] or match['clang']}>")

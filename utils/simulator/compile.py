@@ -6,7 +6,7 @@ from pathlib import Path
 
 from utils import facade
 from utils.compiling import build as cached_build
-from utils.compiling import compiler_version, find_cxx, folder_state, is_gcc, run_compiler
+from utils.compiling import compiler_version, fills_variables, find_cxx, folder_state, is_gcc, run_compiler
 from utils.facade import Source
 from utils.simulator import engine, rewriting
 from utils.simulator.backedges import thin_out
@@ -18,6 +18,7 @@ _COMMON = [
     "-g1",
     "-ffp-contract=off",
     "-Werror=return-type",  # a launcher that forgets its return would crash
+    "-Werror=vla",  # as in CUDA: the size of an array is a constant
 ]
 # The thread sanitizer's instrumentation reports each access, the coverage instrumentation each basic block;
 # both call the engine, not the sanitizers' own libraries. Blocks keep the order of the source, which tells
@@ -89,6 +90,8 @@ def build(
     library = engine.library_path()
     own, own_checked = (_GCC, _GCC_CHECKED) if is_gcc(cxx) else (_CLANG, _CLANG_CHECKED)
     mode = [*_CHECKED, *own, *own_checked] if checked else [*_QUICK, *own]
+    if checked and fills_variables(cxx):
+        mode.append("-ftrivial-auto-var-init=pattern")  # garbage that shows, where a kernel forgets `= 0`
     flags = [*_COMMON, *mode, *(extra_cflags or []), *(f"-I{path}" for path in include_paths or [])]
     key = [
         "simulated",

@@ -153,7 +153,7 @@ class _Story:
         e = self.e
         if self.detail == "stack-overflow":
             return (
-                f"{self.who} overflowed its stack: endless recursion, or local arrays of more than 128 KB. "
+                f"{self.who} overflowed its stack: endless recursion, or large local arrays. "
                 "CUDA gives a thread at most 512 KB of local memory."
             )
         if self.detail == "array-index":
@@ -189,10 +189,13 @@ class _Story:
             )
         if e.space == 1:
             name, count, index = self._shared()
-            return (
-                f"{self.who} {doing} element {index} of {name} in shared memory, "
+            size = (
                 f"which has {count} elements (0 to {count - 1})."
+                if count
+                else "which has none: the launch asks for no dynamic shared memory. Its size in bytes is the "
+                "third argument, as in kernel<<<blocks, threads, bytes>>>(...)."
             )
+            return f"{self.who} {doing} element {index} of {name} in shared memory, {size}"
         name, description, index, count = self._place()
         if self.detail == "gap":
             stride = "x".join(str(n) for n in self.simulation.regions[e.region][1].stride())
@@ -275,7 +278,13 @@ class _Story:
                 and _linear(e.thread, self.info.block) // 32 == _linear(e.other_thread, self.info.block) // 32
             )
             cure = "Put __syncthreads() between the two."
-            if same_warp and _threads(self.info.block) > 32:
+            if e.has_other and self.other_line == self.line and e.access == 1:
+                cure = (
+                    "Both run this line: let one thread write the element, or give each its own; where "
+                    "they add up, use atomicAdd(); where one reads what the other writes, put a barrier "
+                    "between reading and writing."
+                )
+            elif same_warp and _threads(self.info.block) > 32:
                 cure = (
                     "The two are lanes of one warp, which do not wait for each other either: put "
                     "__syncthreads() between them, or __syncwarp() if no other warp is concerned."
@@ -288,10 +297,12 @@ class _Story:
         else:
             name, description, index, _ = self._place()
             what = f"{name}[{index}] of {description}"
-            same_block = _triple(e.block) == _triple(e.other_block)
+            same_block = _triple(e.block) == _triple(e.other_block) or _threads(self.info.grid) == 1
             cure = (
-                "Put __syncthreads() between the two, or give each thread its own element."
-                if same_block and e.has_other
+                "Give each thread its own element, or use an atomic operation such as atomicAdd()."
+                if same_block and (self.other_line == self.line or not e.has_other)
+                else "Put __syncthreads() between the two, or give each thread its own element."
+                if same_block
                 else "Blocks run in any order: give each thread its own element, or use an atomic operation."
             )
         return (
@@ -373,7 +384,11 @@ class _Story:
             return f"{called} was called: it would end the whole notebook. In a kernel, use return."
         if self.detail == "illegal-instruction":
             return f"{self.who} ran off the end of a function that should return a value."
-        return f"{self.e.text.decode(errors='replace')} is not supported."
+        text = self.e.text.decode(errors="replace")
+        instead = (
+            " Let the launcher launch both, one after the other." if "dynamic parallelism" in text else ""
+        )
+        return f"{text} is not supported.{instead}"
 
 
 def _threads(block) -> int:

@@ -93,7 +93,7 @@ static void before_atomic(const void* p, int bytes, sim::Access access, uint64_t
         if (++spins % 64 == 0) w->full();  // somebody may wait in a loop for another thread
         return;
     }
-    w->acquired = true;
+    w->acquired = sim::current_thread()->acquired = true;
     w->record(reinterpret_cast<uintptr_t>(p),
               static_cast<unsigned>(__builtin_ctz(static_cast<unsigned>(bytes))), access, pc);
 }

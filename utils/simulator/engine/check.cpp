@@ -87,11 +87,11 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
     const size_t from = offset >> region->granule_shift, to = (offset + bytes - 1) >> region->granule_shift;
     const Id me = Id::make(region->space == kShared ? 0 : block_linear, epoch_, t->warp_epoch, t->linear);
     const bool alone = region->space == kShared || context->workers == 1;
-    // Another block's access is over when that block has released it by a fence and this one has done an
-    // atomic operation since.
+    // Another thread's access is over when its block has released it by a fence and this block has done an
+    // atomic operation since; within the block, when there was a fence and this very thread has done one.
     auto released_by = [&](Id other) {
-        return acquired && released && (other.block() != me.block() || other.has(Id::kBlocks)) &&
-               released[other.block()].load();
+        if (other.block() == me.block() && !other.has(Id::kBlocks)) return fenced && t->acquired;
+        return acquired && released && released[other.block()].load();
     };
     // Which bytes of the granule: neighbours may write the halves of one word without touching each other's.
     const unsigned granule = 1u << region->granule_shift;

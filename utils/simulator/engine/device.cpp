@@ -22,9 +22,11 @@ void* sim_dynamic_shared(const char* name, int line, size_t granule, const size_
         ->dynamic_shared(name, line, granule, row_extents);
 }
 uint32_t sim_lane() { return on_device("a warp-level function outside a kernel", 0), current_thread()->lane; }
-void sim_fence() {
+void sim_fence(int everywhere) {
     Worker* w = current_worker;
-    if (w && current_thread() && w->released) w->released[w->block_linear].store(1);
+    if (!w || !current_thread()) return;
+    w->fenced = true;
+    if (everywhere && w->released) w->released[w->block_linear].store(1);
 }
 long long sim_clock() {
     timespec t;

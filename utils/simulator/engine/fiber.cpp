@@ -11,8 +11,8 @@
 
 namespace sim {
 
-// CUDA gives a thread at most 512 KB of local memory; kernels of this course use a few hundred bytes of it.
-static constexpr size_t kStackBytes = 128 * 1024;
+// CUDA gives a thread at most 512 KB of local memory; calls take some more. Only what is used takes memory.
+static constexpr size_t kStackBytes = (512 + 64) * 1024;
 static const size_t kPage = static_cast<size_t>(sysconf(_SC_PAGESIZE));
 
 bool Stack::guard_contains(const void* p) const {

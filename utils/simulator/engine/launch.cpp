@@ -66,6 +66,13 @@ void check_configuration(const SimLaunch* l, int index) {
         auto it = dynamic_limits.find(current_context->module_base);
         if (it != dynamic_limits.end()) limit = std::max(limit, it->second);
     }
+    constexpr size_t kMost = 232448;
+    if (l->dynamic_shared > kMost)
+        refuse_launch(
+            l, index,
+            "%zu bytes of dynamic shared memory, more than the %zu (227 KB) that a block of an H100 "
+            "can have; an A100 has 163 KB, a T4 64 KB",
+            l->dynamic_shared, kMost);
     if (l->dynamic_shared > limit)
         refuse_launch(
             l, index,
@@ -100,7 +107,10 @@ extern "C" {
 void sim_launch(const SimLaunch* config, void (*body)(void*), void* closure) {
     Context* c = current_context;
     if (!c) abort();
-    if (current_worker) sim_unsupported("A launch from inside a kernel (dynamic parallelism)", config->line);
+    if (current_worker)
+        sim_unsupported(
+            "A launch from inside a kernel (dynamic parallelism)",
+            config->line);
     const int index = static_cast<int>(c->launches.size());
     c->launches.emplace_back();
     {

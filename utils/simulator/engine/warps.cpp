@@ -123,7 +123,8 @@ void Worker::resolve_warp(int warp) {
             Thread& t = lanes[j];
             if (t.warp_op == SIM_WARP_SHUFFLE) {
                 int source = t.source_lane & 31;
-                t.value = group >> source & 1 ? before[source] : before[j];
+                // What a lane gives that takes no part is undefined: checked runs make it show.
+                t.value = group >> source & 1 ? before[source] : context->checked ? ~uint64_t(0) : before[j];
             } else if (t.warp_op == SIM_WARP_BALLOT) {
                 t.value = ballot;
             } else if (t.warp_op == SIM_WARP_MATCH) {

@@ -82,7 +82,7 @@ void Worker::run_block(uint64_t linear) {
     sim_indices.block_dim = block;
     sim_indices.block = {unsigned(linear % grid.x), unsigned(linear / grid.x % grid.y),
                          unsigned(linear / grid.x / grid.y)};
-    acquired = false;
+    acquired = fenced = false;
     epoch_ = 0;
     arena_used_ = kGap, static_used_ = 0, shared_count_ = 0, dynamic_ = nullptr;
     if (cells_used_) memset(static_cast<void*>(arena_cells_), 0, cells_used_ * sizeof(Cell));
@@ -106,6 +106,7 @@ void Worker::run_block(uint64_t linear) {
         t.warp_epoch = t.whole = 0;
         if (parts_met_) memset(t.met, 0, sizeof t.met);
         t.last_pc = 0;
+        t.acquired = false;
         t.context = nullptr;
         t.stack = nullptr;
         t.trace = &traces_[t.lane];
@@ -136,9 +137,11 @@ void Worker::run_block(uint64_t linear) {
 // this.)
 Error Worker::stopped_at(int warp) const {
     Error e = error_here(kTimeout, kPlain);
+    const bool someone_runs = std::any_of(threads_.begin() + warp * 32, threads_.end(),
+                                          [](const Thread& t) { return t.state <= kFull; });
     for (size_t i = static_cast<size_t>(warp) * 32; i < threads_.size(); ++i) {
         const Thread& t = threads_[i];
-        if (t.state == kDone) continue;
+        if (t.state == kDone || (someone_runs && t.state > kFull)) continue;  // who waits is not to blame
         memcpy(e.thread, &t.index, sizeof e.thread);
         if (t.last_word()) e.pc = context->module_base + static_cast<uint32_t>(t.last_word() >> 24);
         break;

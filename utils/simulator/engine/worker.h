@@ -67,6 +67,7 @@ struct alignas(64) Thread : SimLane {
     uint16_t path, paths[64];  // hash of the calls that led here, and those of the callers
     uint32_t warp_epoch;
     uint32_t last_pc;
+    bool acquired;  // it has performed an atomic operation
     // What the lane knows to be over: all lanes' accesses of warp epochs before `whole`, those of lane j
     // before met[j]. (Only where a part of a warp has met on its own do the two differ.)
     uint32_t whole, met[32];
@@ -114,6 +115,7 @@ class Worker {
     void full();  // the running lane's trace is full: let the others catch up
     Context* context = nullptr;
     bool acquired = false;      // this block has performed an atomic operation
+    bool fenced = false;        // a thread of this block has executed a fence
     sigjmp_buf escape;          // where a fault or a forced stop leaves a fiber
     void* scheduler = nullptr;  // the scheduler's context while a fiber runs
     uint64_t block_linear = 0;

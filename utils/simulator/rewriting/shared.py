@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from utils.errors import KernelError
-from utils.simulator.rewriting.tokens import Token, in_directive, not_supported
+from utils.errors import CompileError, KernelError
+from utils.simulator.rewriting.tokens import Token, in_directive, line_around, not_supported
 
 
 def rewrite_shared(tokens: list[Token]) -> list[Token]:
@@ -37,6 +37,13 @@ def rewrite_shared(tokens: list[Token]) -> list[Token]:
         while end < len(tokens) and tokens[end].text != ";":
             end += 1
         declaration = result[start:] + tokens[i:end]
+        if any(t.text in ("=", "{") for t in declaration):
+            line = tokens[i].line
+            raise CompileError(
+                f"line {line}: a __shared__ variable cannot be initialised where it is declared: let threads "
+                f"write it, then __syncthreads()\n    {line_around(tokens, i)}",
+                line=line,
+            )
         del result[start:]
         line = tokens[i].line
         result.append(Token("code", _shared_declaration(declaration, line), line))

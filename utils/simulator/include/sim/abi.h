@@ -109,7 +109,7 @@ struct SimCollective {
 // Waits until a word in shared memory is no longer `old`.
 void sim_wait(const uint32_t* word, uint32_t old, int line);
 uint32_t sim_lane();
-void sim_fence();
+void sim_fence(int everywhere);  // else for the block alone
 
 // Called before an atomic operation touches memory: the address is checked, counted and known to be atomic.
 void sim_atomic(const void* address, int bytes);

@@ -49,9 +49,9 @@ namespace std {
 using ::sim_printf;
 }
 
-inline void __threadfence() { sim_fence(); }
-inline void __threadfence_block() {}
-inline void __threadfence_system() { sim_fence(); }
+inline void __threadfence() { sim_fence(1); }
+inline void __threadfence_block() { sim_fence(0); }
+inline void __threadfence_system() { sim_fence(1); }
 inline void __nanosleep(unsigned) {}
 inline long long clock64() { return sim_clock(); }
 
