@@ -107,10 +107,7 @@ extern "C" {
 void sim_launch(const SimLaunch* config, void (*body)(void*), void* closure) {
     Context* c = current_context;
     if (!c) abort();
-    if (current_worker)
-        sim_unsupported(
-            "A launch from inside a kernel (dynamic parallelism)",
-            config->line);
+    if (current_worker) sim_unsupported("A launch from inside a kernel (dynamic parallelism)", config->line);
     const int index = static_cast<int>(c->launches.size());
     c->launches.emplace_back();
     {
