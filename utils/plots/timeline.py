@@ -183,8 +183,6 @@ def _label_warps(axes, threads: range, top: float, tall: float) -> None:
         middle = top - ((start + stop) / 2 - threads.start) * each
         small = 32 * each < 0.26
         name = f"warp {start // 32}" + ("" if small else f"\nthreads {start}-{stop - 1}")
-        if 32 * each < 0.13 and (start // 32) % 2:
-            continue
         size = 6 if small else 7
         axes.text(_LEFT - 0.08, middle, name, fontsize=size, color=INK, ha="right", va="center")
 
