@@ -82,7 +82,10 @@ def test_every_kernel_has_a_name_of_its_own():
 
 
 ROW = '"0","1","p","h","coalesced_kernel","1","7","(1)","(1)","0","9.0","s","%s","","1,024"'
-NCU = """#!{python}
+NCU = """#!/bin/sh
+''':'
+exec '{python}' "$0" "$@"
+'''
 import sys, time
 arguments = sys.argv[1:]
 metrics = arguments[arguments.index("--metrics") + 1].split(",")

@@ -33,9 +33,23 @@ def gone_soon(pid: int, seconds: float = 10.0) -> bool:
 
 def test_events_and_output_of_python_and_c_keep_their_order():
     seen = []
-    ending = worker.run(worker_functions.fine, 41, on_event=seen.append, on_output=seen.append)
+
+    def output(text):  # it comes in pieces as the pipe has them
+        if seen and seen[-1][0] == "output":
+            text = seen.pop()[1] + text
+        seen.append(("output", text))
+
+    ending = worker.run(
+        worker_functions.fine, 41, on_event=lambda event: seen.append(("event", event)), on_output=output
+    )
     assert ending == worker.Ending("finished", value=42)
-    assert seen == ["from Python\n", "first", "from C\n", "second", "at the end\n"]
+    assert seen == [
+        ("output", "from Python\n"),
+        ("event", "first"),
+        ("output", "from C\n"),
+        ("event", "second"),
+        ("output", "at the end\n"),
+    ]
 
 
 @pytest.mark.parametrize(
