@@ -563,7 +563,7 @@ def garbage():
 def test_a_local_variable_without_a_value_shows(garbage):
     if not fills_variables(find_cxx()):
         pytest.skip("this compiler cannot fill variables")
-    assert all(abs(value) > 1e30 for value in garbage.sum(torch.ones(32)).tolist())
+    assert not any(abs(value) < 1e30 for value in garbage.sum(torch.ones(32)).tolist())  # huge, or NaN
 
 
 def test_a_shuffle_from_a_lane_that_takes_no_part_shows(garbage):
