@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
+from utils.errors import KernelError
 from utils.facade import make_source
 from utils.inline import Module, backends, load_inline
 from utils.inline.nvcc import compile_cuda, find_nvcc
@@ -159,3 +160,15 @@ def twin(kernel: Kernel) -> Kernel:
     return replace(
         kernel, body=_FIX.sub(r"\1\3", kernel.body), launcher=_FIX.sub(r"\1\3", kernel.launcher), notes=""
     )
+
+
+def raised_as_told(kernel: Kernel, launcher, x: torch.Tensor) -> KernelError:
+    """The error of a kernel with a bug: of the kind, thread and words that its notes tell."""
+    kind, *more = kernel.notes.split(", ", 2)
+    with pytest.raises(KernelError) as caught:
+        launcher(x)
+    error = caught.value
+    assert error.kind == kind, str(error)
+    if more:
+        assert error.thread == tuple(map(int, more[0].split())) and more[1] in str(error), str(error)
+    return error

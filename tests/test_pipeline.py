@@ -4,9 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from simulated import MODES, compile_for, compile_kernels, line_of, nvcc_accepts, read_kernels, twin
+from simulated import (
+    MODES,
+    compile_for,
+    compile_kernels,
+    line_of,
+    nvcc_accepts,
+    raised_as_told,
+    read_kernels,
+    twin,
+)
 
-from utils.errors import KernelError
 from utils.simulator import profile
 
 # y = name(x) for x = 0, 1, 2 ... 63, beside what it must be.
@@ -331,14 +339,8 @@ def test_nvcc_takes_the_same_sources():
 
 @pytest.mark.parametrize("kernel", PLANTED, ids=lambda kernel: kernel.name)
 def test_planted_bug_is_named(buggy, kernel):
-    kind, *more = kernel.notes.split(", ", 2)
     launcher = getattr(buggy, kernel.name)
-    with pytest.raises(KernelError) as caught:
-        launcher(sixty_four())
-    error = caught.value
-    assert error.kind == kind, str(error)
-    if more:
-        assert error.thread == tuple(map(int, more[0].split())) and more[1] in str(error), str(error)
+    error = raised_as_told(kernel, launcher, sixty_four())
     assert error.line == line_of(launcher, "// <- here" if "// <- here" in kernel.body else "// ->")
 
 

@@ -122,7 +122,8 @@ def _create(running: _Running, request_pointer, out: int) -> None:
     if on_cuda and index < 0:
         index = max(running.host.device_index, 0)
     device = torch.device("cuda", index) if on_cuda else torch.device("cpu")
-    order = _memory_order(running, request)
+    like = running.tensors[request.like] if request.like >= 0 else None
+    order = _memory_order(abi.MEMORY_FORMATS[request.memory_format], request.dim, like)
     fill = abi.FILLS[request.fill]
     start = "zeros" if fill == "full" else fill
     if order is None:
@@ -135,13 +136,12 @@ def _create(running: _Running, request_pointer, out: int) -> None:
     _write(out, running.pack(tensor, (on_cuda, index)))
 
 
-def _memory_order(running: _Running, request: abi.Request) -> list[int] | None:
+def _memory_order(
+    memory_format: torch.memory_format, dim: int, like: torch.Tensor | None
+) -> list[int] | None:
     """The dimensions from slowest to fastest for a new tensor, or None for the usual order."""
-    memory_format = abi.MEMORY_FORMATS[request.memory_format]
-    dim = request.dim
     _check_rank(memory_format, dim)
-    if memory_format is torch.preserve_format and request.like >= 0:
-        like = running.tensors[request.like]
+    if memory_format is torch.preserve_format and like is not None:
         if like.is_contiguous():
             return None
         wanted = torch.empty_like(like, device="meta").stride()
@@ -166,14 +166,9 @@ def _check_rank(memory_format: torch.memory_format, dim: int) -> None:
 
 def _copy(running: _Running, handle: int, memory_format: int, out: int) -> None:
     tensor, place = running.tensors[handle], running.places[handle]
-    wanted = abi.MEMORY_FORMATS[memory_format]
-    _check_rank(wanted, tensor.dim())
-    order = list(range(tensor.dim()))
-    if wanted in (torch.channels_last, torch.channels_last_3d):
-        order = [0, *order[2:], 1]
-    elif wanted is torch.preserve_format:
-        order.sort(key=lambda d: -torch.empty_like(tensor, device="meta").stride(d))
-    copy = running.host.contiguous(tensor.permute(order)).permute([order.index(d) for d in range(len(order))])
+    dim = tensor.dim()
+    order = _memory_order(abi.MEMORY_FORMATS[memory_format], dim, tensor) or list(range(dim))
+    copy = running.host.contiguous(tensor.permute(order)).permute([order.index(d) for d in range(dim)])
     _write(out, running.pack(copy, place))
 
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker.h"
+#include "faults.h"
 
 using namespace sim;
 
@@ -51,21 +51,14 @@ int dimensions(const size_t* extents) {
 void out_of_range(const OutOfBounds* place, uintptr_t value, uint64_t pc) {
     Context* c = current_context;
     if (!c) return;  // an initialiser that runs while the cell is loaded
-    const bool in_kernel = current_thread() != nullptr;
     const int64_t index = signed_value(place->index, value);
     size_t extents[4];
     read_extents(place->array->name, extents);
-    if (in_kernel && current_worker->is_shared_array(extents, index)) return;
-    Error e{};
-    if (in_kernel)
-        e = current_worker->error_here(kOutOfBounds, kArrayIndex, pc);
-    else
-        e.kind = kOutOfBounds, e.detail = kArrayIndex, e.launch = -1, e.space = 2, e.region = INT32_MIN,
-        e.pc = pc;
+    if (current_thread() && current_worker->is_shared_array(extents, index)) return;
+    Error e = error_now(kOutOfBounds, kArrayIndex, pc);
     e.offset = index;
     snprintf(e.text, sizeof e.text, "%u:%u:%s", place->line, place->column, place->array->name);
-    if (in_kernel) current_worker->raise(e);
-    leave_host(e);
+    stop(e);
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 // Races and uninitialised memory: what a request means for the granules of memory that it touches (shadow.h).
-#include <algorithm>
 #include <string.h>
 
 #include "shadow.h"
@@ -93,6 +92,7 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
         if (other.block() == me.block() && !other.has(Id::kBlocks)) return fenced && t->acquired;
         return acquired && released && released[other.block()].load();
     };
+    auto overlaps = [&](Id writer) { return unordered(writer, me) || (parts_met_ && unmet(t, writer)); };
     // Which bytes of the granule: neighbours may write the halves of one word without touching each other's.
     const unsigned granule = 1u << region->granule_shift;
     const uint32_t part = bytes >= granule ? 0xf : ((1u << bytes) - 1) << (offset & (granule - 1));
@@ -115,8 +115,8 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
             }
             const Id writer{cell.writer.load(std::memory_order_seq_cst)};
             const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed);
-            if (writer && (unordered(writer, me) || (parts_met_ && unmet(t, writer))) &&
-                (written >> kPcBits & part) && !writer.has(Id::kCompareAndSwap) && !released_by(writer))
+            if (writer && overlaps(writer) && (written >> kPcBits & part) &&
+                !writer.has(Id::kCompareAndSwap) && !released_by(writer))
                 raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer,
                                  written & kPcMask, true));
             if (region->quiet && writer && read == 0xf) {
@@ -138,9 +138,8 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
         if (alone) cell.writer.store(mine, std::memory_order_relaxed);
         const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed),
                        read = cell.reader_pc.load(std::memory_order_relaxed);
-        if (writer && (unordered(writer, me) || (parts_met_ && unmet(t, writer))) &&
-            (written >> kPcBits & part) && !(access >= kAtomic && writer.has(Id::kAtomic)) &&
-            !released_by(writer))
+        if (writer && overlaps(writer) && (written >> kPcBits & part) &&
+            !(access >= kAtomic && writer.has(Id::kAtomic)) && !released_by(writer))
             raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer,
                              written & kPcMask, true));
         const Id reader{cell.reader.load(std::memory_order_seq_cst)};

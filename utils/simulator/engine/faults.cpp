@@ -15,16 +15,6 @@ struct sigaction previous[65];
 std::mutex handlers_mutex;
 int handlers_users = 0;
 
-Error fault(Worker* w, int signal, const siginfo_t* info) {
-    Error e = w->error_here(kOutOfBounds, kSegfault);
-    e.offset = reinterpret_cast<int64_t>(info->si_addr);
-    if (signal == SIGFPE) e.kind = kUnsupported, e.detail = kDivisionByZero;
-    if (signal == SIGILL) e.kind = kUnsupported, e.detail = kIllegalInstruction;
-    if ((signal == SIGSEGV || signal == SIGBUS) && w->in_stack_guard(info->si_addr))
-        e.detail = kStackOverflow;
-    return e;
-}
-
 uint64_t program_counter(void* context) {
 #if defined(__x86_64__) && defined(__linux__)
     return static_cast<uint64_t>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[16]) +
@@ -74,41 +64,29 @@ uint64_t place_in_cell(void* context) {
     return pc;
 }
 
-void locate(Error* e, int signal, const siginfo_t* info, void* context) {
+Error fault(int signal, const siginfo_t* info, void* context) {
+    Error e = error_now(kOutOfBounds, kSegfault, place_in_cell(context));
+    e.offset = reinterpret_cast<int64_t>(info->si_addr);
+    if (signal == SIGFPE) e.kind = kUnsupported, e.detail = kDivisionByZero;
+    if (signal == SIGILL && current_worker) e.kind = kUnsupported, e.detail = kIllegalInstruction;
+    if ((signal == SIGSEGV || signal == SIGBUS) && current_worker &&
+        current_worker->in_stack_guard(info->si_addr))
+        e.detail = kStackOverflow;
     const uint64_t pc = program_counter(context);
-    e->pc = place_in_cell(context);
-    if (signal == SIGSEGV && pc == reinterpret_cast<uint64_t>(info->si_addr) + 1) e->detail = kWildJump;
+    if (signal == SIGSEGV && pc == reinterpret_cast<uint64_t>(info->si_addr) + 1) e.detail = kWildJump;
+    return e;
 }
 
 void on_signal(int signal, siginfo_t* info, void* context) {
-    Worker* w = current_worker;
+    const bool in_kernel = current_worker && current_thread(), in_launcher = !current_worker && host_escape;
     if (signal == kStop) {
         const uint64_t pc = program_counter(context);
         if (!current_context || !current_context->cancelled.load() || !in_cell(pc)) return;
-        if (w && current_thread()) w->raise(w->error_here(kTimeout, kPlain, pc));
-        if (!w && host_escape) {
-            Error e{};
-            e.kind = kTimeout, e.launch = -1, e.space = 2, e.region = INT32_MIN;
-            current_context->fail(e);
-            siglongjmp(*host_escape, 1);
-        }
+        if (in_kernel) stop(error_now(kTimeout, kPlain, pc));
+        if (in_launcher) stop(error_now(kTimeout, kPlain));
         return;
     }
-    if (w && current_thread()) {
-        Error e = fault(w, signal, info);
-        locate(&e, signal, info, context);
-        w->raise(e);
-    }
-    if (host_escape && current_context) {
-        Error e{};
-        e.kind = signal == SIGFPE ? kUnsupported : kOutOfBounds,
-        e.detail = signal == SIGFPE ? kDivisionByZero : kSegfault;
-        e.launch = -1, e.space = 2, e.region = INT32_MIN;
-        e.offset = reinterpret_cast<int64_t>(info->si_addr);
-        locate(&e, signal, info, context);
-        current_context->fail(e);
-        siglongjmp(*host_escape, 1);
-    }
+    if (in_kernel || (host_escape && current_context)) stop(fault(signal, info, context));
     // Not ours: hand it to whoever was there before.
     sigaction(signal, &previous[signal], nullptr);
     raise(signal);
@@ -157,23 +135,29 @@ void stop_threads_of(const Context* context) {
         if (c == context) pthread_kill(thread, kStop);
 }
 
-void leave_host(const Error& e) {
+[[noreturn]] static void leave_host(const Error& e) {
     if (current_context) current_context->fail(e);
     if (host_escape) siglongjmp(*host_escape, 1);
     throw Abort();
 }
 
-void stop_here(Kind kind, Detail detail, const char* text, int line, uint64_t pc) {
-    Worker* w = current_worker;
+Error error_now(Kind kind, Detail detail, uint64_t pc, int line) {
+    if (current_worker && current_thread()) return current_worker->error_here(kind, detail, pc, line);
     Error e{};
-    if (w && current_thread())
-        e = w->error_here(kind, detail, pc, line);
-    else
-        e.kind = kind, e.detail = detail, e.launch = -1, e.space = 2, e.region = INT32_MIN, e.line = line,
-        e.pc = pc;
-    snprintf(e.text, sizeof e.text, "%s", text);
-    if (w && current_thread()) w->raise(e);
+    e.kind = kind, e.detail = detail, e.launch = -1, e.space = 2, e.region = INT32_MIN, e.pc = pc,
+    e.line = line;
+    return e;
+}
+
+void stop(const Error& e) {
+    if (current_worker && current_thread()) current_worker->raise(e);
     leave_host(e);
+}
+
+void stop_here(Kind kind, Detail detail, const char* text, int line, uint64_t pc) {
+    Error e = error_now(kind, detail, pc, line);
+    snprintf(e.text, sizeof e.text, "%s", text);
+    stop(e);
 }
 
 }  // namespace sim

@@ -39,7 +39,10 @@ struct AlternateStack {
     }
 };
 
-// Ends the running thread, or the launcher, with an error.
+// An error of the running CUDA thread, or of the launcher where none runs.
+Error error_now(Kind kind, Detail detail, uint64_t pc = 0, int line = 0);
+// Ends that thread, or the launcher, with it.
+[[noreturn]] void stop(const Error& e);
 [[noreturn]] void stop_here(Kind kind, Detail detail, const char* text, int line, uint64_t pc = 0);
 
 }  // namespace sim

@@ -97,7 +97,7 @@ void Worker::leave_function() {
     t->word_base = base_of(t->depth, t->path, context->module_base);
 }
 
-// Finds whose memory an address is and puts it first among the recent regions.
+// Finds whose memory an address is, and remembers it for the next access from this place.
 const SimRecent* Worker::lookup(uintptr_t address, unsigned bytes, Access access, uint64_t pc) {
     Region* region = nullptr;
     for (size_t i = 0; i < shared_count_ && !region; ++i)

@@ -122,7 +122,7 @@ void Worker::run_block(uint64_t linear) {
     new_tags();
     while (live_ > 0) {
         // In a random order also from barrier to barrier another one.
-        const uint64_t key = mix(mix(context->seed, linear), epoch_);
+        const uint64_t key = context->order == 2 ? mix(mix(context->seed, linear), epoch_) : 0;
         for (int w = 0; w < warps; ++w)
             run_warp(context->order == 0   ? w
                      : context->order == 1 ? warps - 1 - w
@@ -176,7 +176,7 @@ void Worker::run_warp(int warp) {
     const bool checked = context->checked;
     tracing_warp_ =
         traced_block() && (context->trace_warp == kEveryWarp || unsigned(warp) == context->trace_warp);
-    const uint64_t key = mix(mix(context->seed, block_linear), mix(epoch_, warp));
+    const uint64_t key = context->order == 2 ? mix(mix(context->seed, block_linear), mix(epoch_, warp)) : 0;
     for (;;) {
         bool ran = false;
         unsigned seen = 0;  // the states of the lanes after they ran, a bit each

@@ -206,7 +206,6 @@ extern __thread Worker* current_worker __attribute__((tls_model("initial-exec"))
 inline Thread* current_thread() { return static_cast<Thread*>(sim_running); }  // null outside kernels
 
 // From the launcher's host code: records the error and ends the call.
-[[noreturn]] void leave_host(const Error& e);
 
 inline __attribute__((always_inline)) void Worker::yield() {
     switch_to(&current_thread()->context, scheduler);
