@@ -7,18 +7,28 @@ from pathlib import Path
 
 from kernels.workloads import WORKLOADS, Workload
 
-__all__ = ["LADDERS", "WORKLOADS", "Rung", "Workload", "load", "names", "source"]
+__all__ = ["INCLUDE", "LADDERS", "WORKLOADS", "Rung", "Workload", "load", "names", "source"]
 
 FOLDER = Path(__file__).resolve().parent
+SOLUTIONS = FOLDER.parent / "solutions"
+INCLUDE = FOLDER / "include"  # conv.h, which most kernels include
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One kernel of a ladder: its file's name without .cu, its one idea, and the options it supports."""
+    """One kernel of a ladder.
+
+    Attributes:
+        name: its file's name without .cu in kernels/, or the exercise in solutions/ whose solution it is.
+        idea: what it adds, in a few words.
+        supports: the options that it takes; "groups" means a depthwise convolution, and nothing else.
+        layout: how the tensors that it takes lie in memory, "NCHW" or "channels_last".
+    """
 
     name: str
     idea: str
     supports: frozenset[str] = frozenset({"bias", "stride", "padding", "dilation"})
+    layout: str = "NCHW"
 
     def handles(self, workload: Workload) -> bool:
         """Whether this kernel can run a workload."""
@@ -28,9 +38,9 @@ class Rung:
             "dilation": workload.dilation != 1,
             "groups": workload.groups != 1,
         }
-        return workload.operator == operator(self.name) and all(
-            option in self.supports for option, is_needed in needed.items() if is_needed
-        )
+        if workload.operator != operator(self.name) or needed["groups"] != ("groups" in self.supports):
+            return False
+        return all(option in self.supports for option, is_needed in needed.items() if is_needed)
 
 
 # From the slowest to the fastest.
@@ -38,6 +48,11 @@ LADDERS: dict[str, tuple[Rung, ...]] = {
     "conv2d": (
         Rung("conv2d_uncoalesced", "one thread per output, a warp along H"),
         Rung("conv2d_naive", "one thread per output, a warp along W"),
+        Rung("conv2d_tiled", "the block's window of the input in shared memory"),
+        Rung("conv2d_constant", "and the weights in constant memory"),
+        Rung("conv2d_weights", "or the weights in shared memory"),
+        Rung("conv2d_padded", "no bank conflicts: a pad every 32 words"),
+        Rung("conv2d_swizzled", "no bank conflicts: exchanged places"),
     ),
 }
 
@@ -48,15 +63,21 @@ def operator(name: str) -> str:
 
 
 def names() -> list[str]:
-    """Every kernel, by file."""
-    return sorted(path.stem for path in FOLDER.glob("*.cu"))
+    """Every kernel of kernels/, by file, and the rungs of ladders that are exercises' solutions."""
+    rungs = {rung.name for ladder in LADDERS.values() for rung in ladder}
+    return sorted(rungs | {path.stem for path in FOLDER.glob("*.cu")})
 
 
 def source(name: str) -> str:
-    """The text of a kernel's file."""
+    """The text of a kernel: of its file, or of the solution to the exercise of that name."""
     if name not in names():
         raise ValueError(f"no kernel is called {name!r}; there are {', '.join(names())}")
-    return (FOLDER / f"{name}.cu").read_text(encoding="utf-8")
+    file = FOLDER / f"{name}.cu"
+    if file.exists():
+        return file.read_text(encoding="utf-8")
+    from utils.exercise.gap import split  # here: the kernels of this folder need none of it
+
+    return split((SOLUTIONS / name / "solution.cu").read_text(encoding="utf-8")).solution
 
 
 def load(name: str, backend: str = "auto", checked: bool = True):
@@ -65,6 +86,11 @@ def load(name: str, backend: str = "auto", checked: bool = True):
 
     launcher = operator(name)
     module = load_inline(
-        name=name, cuda_sources=source(name), functions=[launcher], backend=backend, checked=checked
+        name=name,
+        cuda_sources=source(name),
+        functions=[launcher],
+        extra_include_paths=[INCLUDE],
+        backend=backend,
+        checked=checked,
     )
     return getattr(module, launcher)

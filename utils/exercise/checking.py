@@ -139,9 +139,16 @@ def resolve_backend(backend: str) -> str:
 
 def build(text: str, *, name: str = "cell", backend: str = "auto", quick: bool = False):
     """Compile a cell's C++. The empty first line stands for the magic: line numbers are the editor's own."""
+    from kernels import INCLUDE
     from utils.inline import load_inline
 
-    return load_inline(name, cuda_sources="\n" + text, backend=backend, checked=not quick)
+    return load_inline(
+        name,
+        cuda_sources="\n" + text,
+        extra_include_paths=[INCLUDE],
+        backend=backend,
+        checked=not quick,
+    )
 
 
 def execute(text: str, namespace: dict | None = None) -> dict:
