@@ -42,8 +42,9 @@ __global__ void conv2d_padded(const float* __restrict__ input, const float* __re
     if (p < P && q < Q) output[((n * K + k) * P + p) * Q + q] = sum;
 }
 
-torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight, OptionalTensor bias = std::nullopt,
-                     int64_t stride = 1, int64_t padding = 0, int64_t dilation = 1) {
+torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight,
+                     std::optional<torch::Tensor> bias = std::nullopt, int64_t stride = 1,
+                     int64_t padding = 0, int64_t dilation = 1) {
     const Conv2d size = conv2d_sizes(input, weight, bias, stride, padding, dilation);
     const int64_t tile_h = (TILE_P - 1) * stride + dilation * (size.R - 1) + 1;
     const int64_t tile_w = (TILE_Q - 1) * stride + dilation * (size.S - 1) + 1;

@@ -126,14 +126,14 @@ def bench(
                 )
         timer = CudaTimer()
 
-    inputs = _inputs(workload, timer)
+    inputs = _in_layouts(_inputs(workload, timer))
     contenders = [
-        Contender(name, precision, "NCHW", _kernel_call(name, fn, workload, inputs))
+        Contender(name, precision, kernels.layout(name), _kernel_call(name, fn, workload, inputs))
         for name, fn in fns.items()
     ]
     for kind in [precision] + (["tf32"] if with_tf32 and precision == "fp32" else []):
-        contenders += _cudnn_contenders(workload, kind, inputs, timer)
-    judge = _Judge(workload, *inputs[0])
+        contenders += [_cudnn(workload, kind, layout, sets) for layout, sets in inputs.items()]
+    judge = _Judge(workload, *next(iter(inputs.values()))[0])
     with torch.inference_mode():
         for contender in contenders:
             judge.check(contender, "before timing")
@@ -173,10 +173,17 @@ def _inputs(workload: Workload, timer: Any) -> list[tuple[torch.Tensor, torch.Te
     return [(random(workload.input_shape), random(workload.weight_shape)) for _ in range(sets)]
 
 
-def _kernel_call(name: str, fn: Callable, workload: Workload, inputs: list) -> Callable[[int], torch.Tensor]:
+def _in_layouts(inputs: list[tuple[torch.Tensor, ...]]) -> dict[str, list[tuple[torch.Tensor, ...]]]:
+    """The sets as they are, and for images also with the channels of a pixel side by side."""
+    if inputs[0][0].dim() == 3:
+        return {"NCW": inputs}
+    last = [tuple(t.to(memory_format=torch.channels_last) for t in pair) for pair in inputs]
+    return {"NCHW": inputs, "channels_last": last}
+
+
+def _kernel_call(name: str, fn: Callable, workload: Workload, layouts: dict) -> Callable[[int], torch.Tensor]:
+    inputs = layouts.get(kernels.layout(name)) or next(iter(layouts.values()))
     options = {"stride": workload.stride, "padding": workload.padding, "dilation": workload.dilation}
-    if workload.groups != 1:
-        raise ValueError(f"{name} has no groups; {workload.name} has {workload.groups}")
     run = getattr(fn, "nowait", fn)  # the plain call of a launcher waits for the GPU
     signature = getattr(fn, "signature", None)
     if signature is None:
@@ -191,21 +198,14 @@ def _kernel_call(name: str, fn: Callable, workload: Workload, inputs: list) -> C
     return lambda i: run(*inputs[i], *arguments)
 
 
-def _cudnn_contenders(workload: Workload, precision: str, inputs: list, timer: Any) -> list[Contender]:
+def _cudnn(workload: Workload, precision: str, layout: str, sets: list) -> Contender:
     function, options = _torch_call(workload)
 
-    def contender(layout: str, sets: list) -> Contender:
-        def call(i: int) -> torch.Tensor:
-            with cudnn_at_its_best(tf32=precision == "tf32"):
-                return function(*sets[i], **options)
+    def call(i: int) -> torch.Tensor:
+        with cudnn_at_its_best(tf32=precision == "tf32"):
+            return function(*sets[i], **options)
 
-        return Contender("cudnn", precision, layout, call)
-
-    if workload.operator == "conv1d":
-        return [contender("NCW", inputs)]
-    key = "channels_last"
-    last = [tuple(t.to(memory_format=getattr(torch, key)) for t in pair) for pair in inputs]
-    return [contender("NCHW", inputs), contender(key, last)]
+    return Contender("cudnn", precision, layout, call)
 
 
 def _torch_call(workload: Workload) -> tuple[Callable, dict[str, int]]:

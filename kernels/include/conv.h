@@ -18,12 +18,10 @@ struct Conv1d {
     int N, C, L, K, S, Q, stride, padding, dilation;
 };
 
-using OptionalTensor = std::optional<torch::Tensor>;
-
 inline int ceil_div(int a, int b) { return a / b + (a % b != 0); }
 
 // The bias's data, or nullptr where there is none.
-inline const float* data_or_null(const OptionalTensor& bias) {
+inline const float* data_or_null(const std::optional<torch::Tensor>& bias) {
     return bias ? bias->data_ptr<float>() : nullptr;
 }
 
@@ -40,8 +38,8 @@ inline void check_contiguous(const char* name, const torch::Tensor& tensor) {
 
 // What one and two dimensions have in common. A depthwise weight has one channel, whatever the input has.
 inline void check_convolution(const torch::Tensor& input, const torch::Tensor& weight,
-                              const OptionalTensor& bias, int64_t stride, int64_t padding, int64_t dilation,
-                              bool depthwise = false) {
+                              const std::optional<torch::Tensor>& bias, int64_t stride, int64_t padding,
+                              int64_t dilation, bool depthwise = false) {
     const int64_t C = input.size(1), K = weight.size(0);
     if (depthwise) {
         TORCH_CHECK(weight.size(1) == 1, "a depthwise weight has 1 channel, not ", weight.size(1));
@@ -77,8 +75,8 @@ inline int windows(int64_t size, int64_t taps, int64_t stride, int64_t padding, 
 // Sizes of a convolution of input N x C x H x W and weight K x C x R x S (C x 1 x R x S where depthwise).
 // Throws, with the reason, for what the course's kernels do not take. Layout is the caller's business.
 inline Conv2d conv2d_sizes_any_layout(const torch::Tensor& input, const torch::Tensor& weight,
-                                      const OptionalTensor& bias, int64_t stride, int64_t padding,
-                                      int64_t dilation, bool depthwise = false) {
+                                      const std::optional<torch::Tensor>& bias, int64_t stride,
+                                      int64_t padding, int64_t dilation, bool depthwise = false) {
     check_float32("input", input, 4);
     check_float32("weight", weight, 4);
     check_convolution(input, weight, bias, stride, padding, dilation, depthwise);
@@ -92,8 +90,8 @@ inline Conv2d conv2d_sizes_any_layout(const torch::Tensor& input, const torch::T
 
 // The same for contiguous tensors, which nearly all kernels want.
 inline Conv2d conv2d_sizes(const torch::Tensor& input, const torch::Tensor& weight,
-                           const OptionalTensor& bias, int64_t stride, int64_t padding, int64_t dilation,
-                           bool depthwise = false) {
+                           const std::optional<torch::Tensor>& bias, int64_t stride, int64_t padding,
+                           int64_t dilation, bool depthwise = false) {
     const Conv2d sizes = conv2d_sizes_any_layout(input, weight, bias, stride, padding, dilation, depthwise);
     check_contiguous("input", input);
     check_contiguous("weight", weight);
@@ -102,7 +100,8 @@ inline Conv2d conv2d_sizes(const torch::Tensor& input, const torch::Tensor& weig
 
 // Sizes of a convolution of input N x C x L and weight K x C x S, both contiguous. Throws as conv2d_sizes.
 inline Conv1d conv1d_sizes(const torch::Tensor& input, const torch::Tensor& weight,
-                           const OptionalTensor& bias, int64_t stride, int64_t padding, int64_t dilation) {
+                           const std::optional<torch::Tensor>& bias, int64_t stride, int64_t padding,
+                           int64_t dilation) {
     check_float32("input", input, 3);
     check_float32("weight", weight, 3);
     check_convolution(input, weight, bias, stride, padding, dilation);
