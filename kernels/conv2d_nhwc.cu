@@ -39,8 +39,9 @@ static void check_channels_last(const char* name, const torch::Tensor& tensor) {
                 " must be channels_last: pass ", name, ".contiguous(memory_format=torch.channels_last)");
 }
 
-torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight, OptionalTensor bias = std::nullopt,
-                     int64_t stride = 1, int64_t padding = 0, int64_t dilation = 1) {
+torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight,
+                     std::optional<torch::Tensor> bias = std::nullopt, int64_t stride = 1,
+                     int64_t padding = 0, int64_t dilation = 1) {
     const Conv2d size = conv2d_sizes_any_layout(input, weight, bias, stride, padding, dilation);
     check_channels_last("input", input);
     check_channels_last("weight", weight);

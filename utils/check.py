@@ -333,7 +333,7 @@ def error_bound(torch_fn: Callable, input, weight, bias=None, **options: int) ->
 
 
 def _check_refusals(subject: _Subject) -> int:
-    """Calls that a kernel for float32 in one layout cannot do as they stand: refused, or right all the same."""
+    """Calls that a kernel for float32 in one layout cannot do as they stand: an error, or a right result."""
     sizes, taps = (6, 7)[-subject.dims :], (3, 2)[-subject.dims :]
     case = Case("refusals", 2, 3, sizes, 4, taps)
     input, weight, _ = subject.tensors(case)
