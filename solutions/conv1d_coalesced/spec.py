@@ -95,7 +95,7 @@ exercise = Exercise(
             },
             because="right on every shape: conv1d is wrong in",
         ),
-        Wrong("eight channels a warp", replace={"block(64, 4)": "block(4, 64)"}, because="touches 8.00 sectors"),
+        Wrong("eight channels a warp", replace={"block(64, 4)": "block(4, 64)"}, because="touches 8.00"),
         Wrong(
             "neighbours in different blocks",
             replace={"blockIdx.x * blockDim.x + threadIdx.x": "threadIdx.x * gridDim.x + blockIdx.x"},

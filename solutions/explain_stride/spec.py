@@ -10,7 +10,8 @@ exercise = Exercise(
         "The column that a lane reads is w = q * stride - padding + s * dilation. Which of these letters"
         " differs from lane to lane within one request?",
         "The layer: a row of 32 outputs is one warp. How many warps are there, and how many of a filter's"
-        " rows does each go through? The top row of outputs has a filter row in the padding; has the bottom row?",
+        " rows does each go through? The top row of outputs has one of them in the padding; has the bottom"
+        " row?",
         "With stride 2 and padding 1 the taps read the columns 2q - 1, 2q and 2q + 1 of a row of 256 bytes."
         " How many sectors has such a row? Does any tap leave one of them out?",
         "Each product: 8 sectors for the input and a broadcast for the weight. 2 x 5 planes, each with"

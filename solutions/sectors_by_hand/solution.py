@@ -15,7 +15,5 @@ stride_2 = ...  # stride 2, the first tap
 stride_3 = ...  # stride 3, the first tap
 stride_8 = ...  # stride 8, the first tap
 dilation_2 = ...  # stride 1, dilation 2: the filter's fifth tap, s = 4
-nhwc_along_q = (
-    ...
-)  # stride 1, but the 64 channels of a pixel lie side by side, and the lanes share one channel
+nhwc_along_q = ...  # stride 1, first tap; but in memory the 64 channels of each pixel lie side by side
 # <<< gap
