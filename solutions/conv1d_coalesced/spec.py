@@ -22,7 +22,7 @@ def right(cell):
 def whole_warps(cell):
     lanes = measured(cell).active_lanes
     assert lanes >= 24, (
-        f"{lanes:.1f} of 32 lanes take part in a request; at least 24 should, or requests rise"
+        f"{lanes:.1f} of 32 lanes take part in a request: lay the block so that warps are full"
     )
 
 

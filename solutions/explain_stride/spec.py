@@ -40,13 +40,15 @@ exercise = Exercise(
         ),
         Answer(
             "used",
-            0.5,
+            1 / 3,
             {
-                1.0: "8 sectors are 256 bytes. How many of them do 32 lanes ask for?",
-                2.0: "that is bytes moved over bytes used.",
-                0.25: "32 floats are 128 bytes, 8 sectors are 256.",
+                1.0: "12 sectors are 384 bytes. How many of them do 32 lanes ask for?",
+                3.0: "that is bytes moved over bytes used.",
+                0.5: "that is stride 2. With stride 3 a request touches 12 sectors.",
+                0.25: "that is stride 4. With stride 3 a request touches 12 sectors.",
             },
-            "It is 32 floats over 8 sectors, both in bytes.",
+            "It is 32 floats over 12 sectors, both in bytes.",
+            tolerance=0.01,
         ),
         Answer(
             "load_sectors",
@@ -68,7 +70,7 @@ exercise = Exercise(
     wrong=[
         Wrong("dilation spreads", replace={'dilation = "b"': 'dilation = "c"'}, because="s is the same"),
         Wrong("stride shifts", replace={'stride = "c"': 'stride = "b"'}, because="differs from lane to lane"),
-        Wrong("all is used", replace={"0.5": "1.0"}, because="256 bytes. How many"),
+        Wrong("all is used", replace={"1 / 3": "1.0"}, because="384 bytes. How many"),
         Wrong("border forgotten", replace={"8910": "9720"}, because="Which filter row lies in the padding"),
         Wrong("weight forgotten", replace={"8910": "7920"}, because="the input alone"),
         Wrong("as with stride 1", replace={"8910": "4950"}, because="touches 8 sectors, not 4"),
