@@ -48,6 +48,7 @@ LADDERS: dict[str, tuple[Rung, ...]] = {
     "conv2d": (
         Rung("conv2d_uncoalesced", "one thread per output, a warp along H"),
         Rung("conv2d_naive", "one thread per output, a warp along W"),
+        Rung("conv2d_nhwc", "one thread per output, channels_last, a warp along K", layout="channels_last"),
         Rung("conv2d_tiled", "the block's window of the input in shared memory"),
         Rung("conv2d_constant", "and the weights in constant memory"),
         Rung("conv2d_weights", "or the weights in shared memory"),

@@ -76,7 +76,9 @@ def _kernel_entries(name: str) -> list[Entry]:
     rung = next((r for ladder in kernels.LADDERS.values() for r in ladder if r.name == name), None)
     rung = rung or kernels.Rung(name, "in no ladder")
     return [
-        _entry(name, layer.name, layer.describe(), lambda device, layer=layer: _layer(layer, device))
+        _entry(
+            name, layer.name, layer.describe(), lambda device, layer=layer: _layer(layer, rung.layout, device)
+        )
         for layer in LAYERS
         if rung.handles(layer)
     ]
@@ -96,11 +98,12 @@ def _entry(name: str, layer: str, sizes: str, data: Callable[[str], dict]) -> En
     return Entry(f"{name}.{layer}", ncu_corpus.digest(kernels.source(name) + sizes), bind)
 
 
-def _layer(layer: Workload, device: str) -> dict:
+def _layer(layer: Workload, layout: str, device: str) -> dict:
     options = ("stride", "padding", "dilation", "groups")
+    order = torch.channels_last if layout == "channels_last" else torch.contiguous_format
     return {
-        0: _data(layer.input_shape, device),
-        1: _data(layer.weight_shape, device),
+        0: _data(layer.input_shape, device).contiguous(memory_format=order),
+        1: _data(layer.weight_shape, device).contiguous(memory_format=order),
         "bias": _data((layer.K,), device) if layer.name == "awkward" else None,
         **{option: getattr(layer, option) for option in options},
     }

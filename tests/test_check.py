@@ -198,6 +198,37 @@ def test_what_should_be_refused():
     check_conv2d(takes_any_channels, refusals=False)
 
 
+def test_channels_last_is_handed_over_and_nchw_has_to_be_refused(capsys):
+    def only_channels_last(x, w, bias=None, stride=1, padding=0, dilation=1):
+        for tensor in (x, w):
+            if not tensor.is_contiguous(memory_format=torch.channels_last):
+                raise RuntimeError("channels_last, please")
+        return F.conv2d(x, w, bias, stride, padding, dilation)
+
+    check_conv2d(only_channels_last, channels_last=True)
+    assert "refuses what it cannot do   7 cases right" in capsys.readouterr().out
+    check_conv2d(F.conv2d, channels_last=True)  # takes any layout, and every result is right
+    with pytest.raises(RuntimeError, match="channels_last, please"):
+        check_conv2d(only_channels_last)
+    with pytest.raises(TypeError, match="check_conv1d has no flag 'channels_last'"):
+        check_conv1d(F.conv1d, channels_last=True)
+
+
+@pytest.mark.parametrize("number, name", [(0, "an input"), (1, "a weight")])
+def test_nchw_read_as_channels_last_is_found(number, name):
+    def takes_any_layout(*tensors, bias=None, **options):
+        tensors = list(tensors)
+        shape = tensors[number].shape
+        wanted = torch.empty(shape).to(memory_format=torch.channels_last).stride()
+        if tensors[number].is_contiguous() or tensors[number].dtype != torch.float32:
+            tensors[number] = torch.as_strided(tensors[number], shape, wanted)
+        return F.conv2d(*tensors, bias, **options)
+
+    words = rf"accepted {name} in NCHW and gave a wrong result(.|\n)*torch::MemoryFormat::ChannelsLast"
+    with pytest.raises(CheckError, match=words):
+        check_conv2d(takes_any_layout, channels_last=True)
+
+
 def test_a_kernel_error_passes_and_says_in_which_case():
     def fn(input, weight, **options):
         raise KernelError("thread (3, 0, 0) read past input", kind="out-of-bounds", line=7)

@@ -12,6 +12,9 @@ from utils.simulator.run import Simulation
 ORDERS = [("forward", 0), ("reverse", 0), ("random", 1), ("random", 2)]
 CHECKS = {"conv2d": check_conv2d, "conv1d": check_conv1d}
 CALLS = {"moving_average": lambda launcher: [launcher(torch.randn(length)) for length in (3, 258, 259, 1000)]}
+CHANNELS_LAST = {
+    rung.name for ladder in kernels.LADDERS.values() for rung in ladder if rung.layout == "channels_last"
+}
 CUDA_EXERCISES = [name for name in spec.names() if spec.load(name).kind == "cuda"]
 
 
@@ -36,7 +39,8 @@ def test_kernel(name, every_call_in_order, capsys):
     operator = kernels.operator(name)
     assert operator in CHECKS or operator in CALLS, f"CALLS needs an example of {operator}"
     launcher = kernels.load(name, backend="simulator")
-    CHECKS.get(operator, CALLS.get(operator))(launcher)
+    options = {"channels_last": True} if name in CHANNELS_LAST else {}
+    CHECKS.get(operator, CALLS.get(operator))(launcher, **options)
 
 
 @pytest.mark.parametrize("name", CUDA_EXERCISES)

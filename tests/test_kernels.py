@@ -14,12 +14,28 @@ from utils.facade import INCLUDE
 from utils.inline import find_nvcc
 from utils.simulator import profile
 
-CONV2D = [rung.name for rung in LADDERS["conv2d"]]
+
+@pytest.fixture(scope="module", params=LADDERS["conv2d"], ids=lambda rung: rung.name)
+def rung(request):
+    return request.param
 
 
-@pytest.fixture(scope="module", params=CONV2D)
-def conv2d(request):
-    return kernels.load(request.param, backend="simulator")
+@pytest.fixture(scope="module")
+def conv2d(rung):
+    """The rung's launcher; contiguous tensors are put into its layout, others stay as they are."""
+    launcher = kernels.load(rung.name, backend="simulator")
+    if rung.layout == "NCHW":
+        return launcher
+
+    def laid_out(*arguments, **options):
+        return launcher(*(in_channels_last(argument) for argument in arguments), **options)
+
+    return laid_out
+
+
+def in_channels_last(argument):
+    is_image = isinstance(argument, torch.Tensor) and argument.dim() == 4 and argument.is_contiguous()
+    return argument.contiguous(memory_format=torch.channels_last) if is_image else argument
 
 
 def random(*shape):
@@ -37,8 +53,9 @@ def test_ladders_name_files_and_every_file_is_a_kernel():
         kernels.source("conv3d")
 
 
-def test_right(conv2d, capsys):
-    check_conv2d(conv2d)
+def test_right(rung, capsys):
+    launcher = kernels.load(rung.name, backend="simulator")
+    check_conv2d(launcher, **({"channels_last": True} if rung.layout == "channels_last" else {}))
     assert "everything together" in capsys.readouterr().out
 
 
@@ -69,8 +86,8 @@ def refusals():
         "3-D": ((x[0], w), "input must have 4 dimensions, not 3"),
         "weight 3-D": ((x, w[0]), "weight must have 4 dimensions"),
         "bias 2-D": ((x, w, b[None]), "bias must have 1 dimensions"),
-        "input not contiguous": ((x.mT, w), "input must be contiguous"),
-        "weight not contiguous": ((x, w.mT), "weight must be contiguous"),
+        "input not contiguous": ((x.mT, w), "input must be (contiguous|channels_last)"),
+        "weight not contiguous": ((x, w.mT), "weight must be (contiguous|channels_last)"),
         "bias not contiguous": ((x, w, random(8)[::2]), "bias must be contiguous"),
         "groups": ((x, w[:, :1].contiguous()), "weight has 1 channels, input has 3 .groups"),
         "bias too short": ((x, w, b[:3]), "bias must have 4 elements"),

@@ -7,7 +7,15 @@ import pytest
 from IPython.display import Image
 from PIL import Image as Picture
 
-from utils.plots import access_map, bank_grid, banks, ladder_chart, roofline, thread_timeline
+from utils.plots import (
+    access_map,
+    bank_grid,
+    banks,
+    ladder_chart,
+    roofline,
+    sectors_chart,
+    thread_timeline,
+)
 from utils.simulator import Barrier, Trace
 
 
@@ -86,6 +94,7 @@ PICTURES = {
     "timeline": lambda: thread_timeline(STEPS, title="a block"),
     "ladder": lambda: ladder_chart(ROWS, "NVIDIA H200, 2026-11-20"),
     "roofline": lambda: roofline(POINTS, CEILINGS, "NVIDIA H200"),
+    "sectors": lambda: sectors_chart({"stride": {1: 4, 2: 8, 8: 32}, "dilation": {1: 14 / 3}}, "a row"),
     "map": lambda: access_map([COALESCED], title="a warp"),
     "shared": lambda: access_map(request([128 * i for i in range(32)], "shared_load", wavefronts=32)),
 }
@@ -110,6 +119,19 @@ def test_what_the_pictures_say():
     assert ladder_chart(ROWS).alt == "Bar chart of blur in TFLOP/s: conv2d_naive 3.2; cuDNN fp32 2.9."
     assert "slope for memory at 4,280 GB/s" in roofline(POINTS, CEILINGS).alt
     assert "naive at 12.2 operations per byte: 3.2 TFLOP/s" in roofline(POINTS, CEILINGS).alt
+
+
+def test_sectors_chart():
+    said = sectors_chart({"stride": {1: 4, 2: 8.125}, "lanes along": {"q": 32}}, "A row").alt
+    assert said == "A row: Bar chart of sectors a request. stride 1: 4, 2: 8.12; lanes along q: 32."
+    low, high = (
+        sum(n for (r, _, b), n in colours(sectors_chart({"stride": {1: value}})).items() if b > r + 60)
+        for value in (8, 16)
+    )
+    assert 1.9 * low < high < 2.1 * low, "a bar twice as high has twice the blue"
+    for nothing in ({}, {"stride": {}}):
+        with pytest.raises(ValueError, match="at least one series"):
+            sectors_chart(nothing)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ _MODULES = {
     "ladder_chart": "utils.plots",
     "roofline": "utils.plots",
     "access_map": "utils.plots",
+    "sectors_chart": "utils.plots",
     "bank_grid": "utils.plots",
     "thread_timeline": "utils.plots",
     "window_map": "utils.windows",

@@ -145,7 +145,8 @@ def check_conv2d(fn: Callable, cases: Iterable[Case] | None = None, **flags: boo
         flags: bias, stride, padding, dilation = False for what a Python function does not take;
             refusals = False for a kernel that need not refuse what it cannot do (other dtypes, tensors that
             are not contiguous, channels that do not match); empty_batch = False for one that need not take
-            an empty batch.
+            an empty batch; channels_last = True for a kernel whose input and weight are in that layout: it
+            gets them so, and has to refuse contiguous NCHW.
 
     Prints one line per group of cases. Raises `CheckError` at the first wrong result, with the case, the
     first wrong index, the expected and the actual value; a `KernelError` of the kernel passes through.
@@ -165,7 +166,8 @@ def _check(
     fn: Callable, operator: str, torch_fn: Callable, cases: Iterable[Case], flags: dict[str, bool]
 ) -> None:
     refusals, empty_batch = flags.pop("refusals", True), flags.pop("empty_batch", True)
-    subject = _Subject(fn, operator, torch_fn, flags)
+    channels_last = operator == "conv2d" and flags.pop("channels_last", False)
+    subject = _Subject(fn, operator, torch_fn, flags, channels_last)
     groups: dict[str, list[Case]] = {}
     for case in cases:
         if case.needs <= subject.options:
@@ -200,12 +202,20 @@ def _report(group: str, count: int, width: int) -> None:
 class _Subject:
     """The function under test: how it is called, and where its tensors live."""
 
-    def __init__(self, fn: Callable, operator: str, torch_fn: Callable, flags: dict[str, bool]) -> None:
+    def __init__(
+        self,
+        fn: Callable,
+        operator: str,
+        torch_fn: Callable,
+        flags: dict[str, bool],
+        channels_last: bool = False,
+    ) -> None:
         unknown = set(flags) - set(OPTIONS)
         if unknown:
             raise TypeError(f"check_{operator} has no flag {sorted(unknown)[0]!r}")
         self.fn, self.operator, self.torch_fn = fn, operator, torch_fn
         self.dims = 2 if operator == "conv2d" else 1
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
         self.name = getattr(fn, "name", None) or getattr(fn, "__name__", operator)
         self.device = "cuda" if getattr(fn, "backend", None) in ("cuda", "torch") else "cpu"
         self.takes_orders = getattr(fn, "backend", None) == "simulator" and fn.checked
@@ -234,7 +244,11 @@ class _Subject:
         generator = torch.Generator().manual_seed(20_261_120)
         shapes = (case.N, case.C, *case.size), (case.K, case.C, *case.taps), (case.K,)
         input, weight, bias = (torch.randn(shape, generator=generator).to(self.device) for shape in shapes)
-        return input, weight, bias if case.bias else None
+        return self.laid_out(input), self.laid_out(weight), bias if case.bias else None
+
+    def laid_out(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The same numbers in the memory layout that the function takes."""
+        return tensor.contiguous(memory_format=self.layout)
 
 
 def _check_case(subject: _Subject, case: Case, order: Order) -> None:
@@ -319,20 +333,32 @@ def error_bound(torch_fn: Callable, input, weight, bias=None, **options: int) ->
 
 
 def _check_refusals(subject: _Subject) -> int:
-    """Calls that a kernel for contiguous float32 cannot do as they stand: an error, or the right result."""
+    """Calls that a kernel for float32 in one layout cannot do as they stand: an error, or a right result."""
     sizes, taps = (6, 7)[-subject.dims :], (3, 2)[-subject.dims :]
     case = Case("refusals", 2, 3, sizes, 4, taps)
     input, weight, _ = subject.tensors(case)
-    strided_input = input.transpose(0, -1).contiguous().transpose(0, -1)
-    strided_weight = weight.transpose(0, -1).contiguous().transpose(0, -1)
-    contiguous = "the launcher should say TORCH_CHECK({0}.is_contiguous(), ...), or work on {0}.contiguous()"
+    strided_input, strided_weight = (
+        t.transpose(0, -1).contiguous().transpose(0, -1) for t in (input, weight)
+    )
+    wanted, argument = "contiguous", ""
+    if subject.layout is torch.channels_last:
+        wanted, argument = "channels_last", "torch::MemoryFormat::ChannelsLast"
+    layout = (
+        f"the launcher should say TORCH_CHECK({{0}}.is_contiguous({argument}), ...),"
+        f" or work on {{0}}.contiguous({argument})"
+    )
     float32 = "the launcher should say TORCH_CHECK({0}.scalar_type() == torch::kFloat32, ...)"
     calls = [
-        ("an input that is not contiguous", strided_input, weight, contiguous.format("input")),
-        ("a weight that is not contiguous", input, strided_weight, contiguous.format("weight")),
+        (f"an input that is not {wanted}", strided_input, weight, layout.format("input")),
+        (f"a weight that is not {wanted}", input, strided_weight, layout.format("weight")),
         ("float64 tensors", input.double(), weight.double(), float32.format("input")),
         ("float16 tensors", input.half(), weight.half(), float32.format("input")),
     ]
+    if subject.layout is torch.channels_last:  # the commonest layout, and the likeliest mistake
+        calls += [
+            ("an input in NCHW", input.contiguous(), weight, layout.format("input")),
+            ("a weight in NCHW", input, weight.contiguous(), layout.format("weight")),
+        ]
     for what, x, w, advice in calls:
         actual = _call_or_refusal(subject, x, w, case, what, advice)
         if actual is None:
@@ -349,7 +375,7 @@ def _check_refusals(subject: _Subject) -> int:
                 f"{subject.name} accepted {what} and gave a wrong result: {advice}.\ncase: {case}"
             )
     # More channels in the weight than in the input: whatever the kernel reads, it stays inside both tensors.
-    wide = torch.cat([weight, weight], dim=1)
+    wide = subject.laid_out(torch.cat([weight, weight], dim=1))
     advice = "the launcher should say TORCH_CHECK(weight.size(1) == input.size(1), ...)"
     what = f"an input of {case.C} channels with a weight of {2 * case.C}"
     if _call_or_refusal(subject, input, wide, case, what, advice) is not None:

@@ -40,7 +40,7 @@ def climb(rungs: list[Rung], measured: bool) -> tuple[dict[str, Callable], list[
     with tqdm(rungs, unit="kernel", file=sys.stdout, leave=False) as bar:
         for rung in bar:
             bar.set_description(rung.name)
-            operator = kernels.operator(rung.name)
+            operator, last = kernels.operator(rung.name), rung.layout == "channels_last"
             row = {"kernel": rung.name, "compile": "", "check": "failed"}
             rows.append(row)
             try:
@@ -48,10 +48,10 @@ def climb(rungs: list[Rung], measured: bool) -> tuple[dict[str, Callable], list[
                 launcher = kernels.load(rung.name)
                 row["compile"] = f"{time.perf_counter() - start:.2f} s"
                 with contextlib.redirect_stdout(io.StringIO()):
-                    CHECKS[operator](launcher)
+                    CHECKS[operator](launcher, **({"channels_last": True} if last else {}))
                 row["check"] = "right"
                 if not measured:
-                    row.update(_counts(launcher, operator))
+                    row.update(_counts(launcher, operator, last))
             except (CompileError, CheckError, KernelError) as error:
                 failures.append(f"{rung.name}: {error}")
                 continue
@@ -59,9 +59,13 @@ def climb(rungs: list[Rung], measured: bool) -> tuple[dict[str, Callable], list[
     return launchers, rows, failures
 
 
-def _counts(launcher: Callable, operator: str) -> dict[str, str]:
+def _counts(launcher: Callable, operator: str, channels_last: bool) -> dict[str, str]:
     generator = torch.Generator().manual_seed(0)
-    input, weight = (torch.randn(shape, generator=generator) for shape in COUNTED[operator])
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    input, weight = (
+        torch.randn(shape, generator=generator).contiguous(memory_format=layout)
+        for shape in COUNTED[operator]
+    )
     launches = list(profile(launcher, input, weight, padding=1))
     loads, requests = (
         sum(getattr(run.global_load, what) for run in launches) for what in ("sectors", "requests")

@@ -1,18 +1,19 @@
-"""Which lane of a warp touches which address, for a few requests of a trace."""
+"""Which lane of a warp touches which address, and how many sectors a request comes to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from IPython.display import Image
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image
+from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, chart_axes, image
 from utils.plots.words import active_lanes, counted, lane_ranges, tensor_of
 
 SECTOR, WORD, LINE = 32, 4, 128  # bytes
+NEIGHBOURS, APART = 4, 32  # sectors of 32 floats side by side, and of 32 floats that share none
 
 
 def access_map(
@@ -62,6 +63,48 @@ def access_map(
         va="bottom",
     )
     return image(figure, (f"{title}: " if title else "") + " ".join(panel.alt for panel in panels))
+
+
+def sectors_chart(series: Mapping[str, Mapping[Any, float]], title: str = "") -> Image:
+    """Sectors a request as bars, one panel a series, with lines at the best and the worst for 32 floats.
+
+    Args:
+        series: {what is varied: {its value: sectors a request}}, such as {"stride": {1: 4, 2: 8}}.
+        title: a line above the picture.
+
+    Raises:
+        ValueError: there is nothing to draw.
+    """
+    if not series or not all(series.values()):
+        raise ValueError("sectors_chart needs at least one series, and a value in each")
+    height = 2.9 + (0.3 if title else 0)
+    figure = Figure(figsize=(9.6, height))
+    bars = sum(map(len, series.values()))
+    left, gap = 0.06, 0.03
+    room = 0.98 - left - gap * (len(series) - 1)
+    for name, values in series.items():
+        width = room * len(values) / bars
+        axes = chart_axes(figure, (left, 0.68 / height, width, (2.9 - 0.78) / height))
+        left += width + gap
+        axes.set_ylim(0, APART * 1.2)
+        axes.set_yticks([0, NEIGHBOURS, 8, 16, 24, APART])
+        for level in (NEIGHBOURS, APART):
+            axes.axhline(level, color=SOFT, linewidth=0.9, linestyle="--", zorder=0.5)
+        axes.bar(range(len(values)), list(values.values()), 0.62, color=KERNEL, edgecolor=INK, linewidth=0.6)
+        for place, value in enumerate(values.values()):
+            text = f"{value:.3g}"
+            axes.annotate(text, (place, value), (0, 3), textcoords="offset points", ha="center", fontsize=8)
+        axes.set_xticks(range(len(values)), list(map(str, values)))
+        axes.set_xlabel(name, fontsize=9, color=INK)
+    if title:
+        figure.text(0.0125, 1 - 0.24 / height, title, fontsize=10, fontweight="bold", color=INK)
+    note = f"dashed: {NEIGHBOURS} for 32 floats side by side, {APART} where each lies in a sector of its own"
+    figure.text(0.0125, 0.08 / height, note, fontsize=7, color=SOFT)
+    alt = "; ".join(
+        f"{name} " + ", ".join(f"{key}: {value:.3g}" for key, value in values.items())
+        for name, values in series.items()
+    )
+    return image(figure, (f"{title}: " if title else "") + f"Bar chart of sectors a request. {alt}.")
 
 
 def _choose(requests: Any, select: int | Sequence[int] | None) -> list:

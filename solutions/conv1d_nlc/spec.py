@@ -1,0 +1,137 @@
+"""The lesson's channels_last kernel in one dimension."""
+
+import torch
+
+from utils.check import check_conv1d, conv1d_cases
+from utils.exercise.helpers import quietly
+from utils.exercise.spec import Exercise, Wrong
+from utils.simulator import profile
+
+MOST = 4.6  # sectors a request
+
+
+def in_ncl(launcher):
+    """The launcher as a function of PyTorch's shapes N x C x L and K x C x S, which the check hands over."""
+
+    def conv1d(input, weight, bias=None, **options):
+        last = input.permute(0, 2, 1).contiguous(), weight.permute(2, 1, 0).contiguous()
+        return launcher(*last, bias, **options).permute(0, 2, 1)
+
+    conv1d.backend, conv1d.checked = launcher.backend, launcher.checked
+    return conv1d
+
+
+def cases(*groups, **flags):
+    chosen = [case for case in conv1d_cases() if case.group in groups]
+    return lambda cell: quietly(check_conv1d, in_ncl(cell.conv1d), chosen, **flags)
+
+
+def measured(cell):
+    """One launch: 64 channels, two whole warps, for each of 64 places."""
+    return profile(cell.conv1d, torch.zeros(2, 64, 8), torch.zeros(3, 8, 64), torch.zeros(64), padding=1)[-1]
+
+
+def whole_warps(cell):
+    lanes = measured(cell).active_lanes
+    assert lanes >= 24, (
+        f"{lanes:.1f} of 32 lanes take part in a request: lay the block so that warps are full"
+    )
+
+
+def sectors(cell):
+    launch = measured(cell)
+    for kind in ("global_load", "global_store"):
+        for line, counts in getattr(launch, kind).by_line.items():
+            each = counts.sectors_per_request
+            assert each <= MOST, (
+                f"the {kind[7:]} in line {line} touches {each:.2f} sectors a request, more than {MOST}:"
+                f" {launch.source.line(line).strip()}"
+            )
+
+
+exercise = Exercise(
+    title="conv1d with the channels last",
+    goal=(
+        "output[n, q, k] = bias[k] + the sum over s and c of"
+        " input[n, q stride - padding + s dilation, c] weight[s, c, k]; at most 4.6 sectors a request"
+    ),
+    hints=[
+        "Which index runs fastest in the output N x Q x K, and in the weight S x C x K? The lanes of a warp"
+        " should differ in that one.",
+        "block is 32 wide along x and 8 high along y. Take k from x and q from y; n is blockIdx.z. The grid"
+        " has to cover K along x and Q along y.",
+        "Element (n, l, c) of N x L x C is number (n * L + l) * C + c. Write the other two the same way.",
+        "Channels are neighbours in memory: let c be the inner loop, and leave out a tap whose l is outside"
+        " of 0 to L - 1 before that loop begins.",
+    ],
+    checks=[
+        ("one output, few outputs", cases("one output", "plain")),
+        ("batch and channels", cases("batch and channels")),
+        ("lengths around the size of a block", cases("block edges")),
+        ("stride", cases("stride")),
+        ("padding", cases("padding")),
+        ("dilation", cases("dilation")),
+        ("bias", cases("bias")),
+        ("everything together, no images", cases("everything together", empty_batch=True)),
+        ("at most 4.6 sectors a request", sectors),
+        ("nearly all lanes take part", whole_warps),
+    ],
+    starter_fails="one output, few outputs: conv1d is wrong in",
+    wrong=[
+        Wrong(
+            "lanes along q",
+            replace={
+                "k = blockIdx.x * blockDim.x + threadIdx.x": "q = blockIdx.x * blockDim.x + threadIdx.x",
+                "q = blockIdx.y * blockDim.y + threadIdx.y": "k = blockIdx.y * blockDim.y + threadIdx.y",
+                "ceil_div(K, block.x), ceil_div(Q, block.y)": "ceil_div(Q, block.x), ceil_div(K, block.y)",
+            },
+            because="at most 4.6 sectors a request: the load in line",
+        ),
+        Wrong(
+            "the weight as K x C x S",
+            replace={"weight[(s * C + c) * K + k]": "weight[(k * C + c) * S + s]"},
+            because="conv1d is wrong in",
+        ),
+        Wrong(
+            "the input as N x C x L",
+            replace={"input[(n * L + l) * C + c]": "input[(n * C + c) * L + l]"},
+            because="conv1d is wrong in",
+        ),
+        Wrong(
+            "the output as N x K x Q",
+            replace={"output[(n * Q + q) * K + k]": "output[(n * K + k) * Q + q]"},
+            because="conv1d is wrong in",
+        ),
+        Wrong("blocks of one lane", replace={"block(32, 8)": "block(1, 1)"}, because="1.0 of 32 lanes"),
+        Wrong("no bound on k", replace={"if (k >= K || q >= Q)": "if (q >= Q)"}, because="out-of-bounds"),
+        Wrong("no bound on q", replace={"if (k >= K || q >= Q)": "if (k >= K)"}, because="out-of-bounds"),
+        Wrong(
+            "no bound on l",
+            replace={"if (l < 0 || l >= L) continue;": ""},
+            because="out-of-bounds: thread (0, 0, 0) of block (0, 0, 0) reads input[-2]",
+        ),
+        Wrong(
+            "n and q swapped",
+            replace={
+                "q = blockIdx.y * blockDim.y + threadIdx.y": "n = blockIdx.y * blockDim.y + threadIdx.y",
+                "n = blockIdx.z": "q = blockIdx.z",
+            },
+            because="out-of-bounds",
+        ),
+        Wrong(
+            "bias once per channel",
+            replace={
+                "bias ? bias[k] : 0.0f": "0.0f",
+                "sum += input": "sum += (s == 0 && bias ? bias[k] : 0.0f) + input",
+            },
+            because="bias: conv1d is wrong in",
+        ),
+        Wrong("stride forgotten", replace={"q * stride - padding": "q - padding"}, because="stride: conv1d"),
+        Wrong("dilation forgotten", replace={"+ s * dilation": "+ s"}, because="dilation: conv1d"),
+        Wrong(
+            "blocks for the channels alone",
+            replace={"ceil_div(Q, block.y), N)": "1, N)"},
+            because="conv1d is wrong in",
+        ),
+    ],
+)  # fmt: skip
