@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kernels.workloads import WORKLOADS, Workload
 
-__all__ = ["INCLUDE", "LADDERS", "WORKLOADS", "Rung", "Workload", "layout", "load", "names", "source"]
+__all__ = ["INCLUDE", "LADDERS", "WORKLOADS", "Rung", "Workload", "load", "names", "rung", "source"]
 
 FOLDER = Path(__file__).resolve().parent
 SOLUTIONS = FOLDER.parent / "solutions"
@@ -57,16 +57,18 @@ LADDERS: dict[str, tuple[Rung, ...]] = {
         Rung("conv2d_vector", "four neighbours in one load", frozenset({"bias", "padding"})),
         Rung("conv2d_channels", "a register tile of 8 channels"),
         Rung("conv2d_registers", "a register tile of 8 channels x 8 pixels"),
-        Rung(
-            "conv2d_depthwise",
-            "a filter a channel, 4 x 4 pixels a thread",
-            frozenset({"bias", "padding", "groups"}),
-        ),
     ),
     "conv1d": (
         Rung("conv1d_naive", "one thread per output"),
         Rung("conv1d_tiled", "the block's window of the input in shared memory"),
         Rung("conv1d_registers", "a register tile of 8 channels x 8 outputs"),
+    ),
+    "depthwise": (
+        Rung(
+            "conv2d_depthwise",
+            "a filter a channel, 4 x 4 pixels a thread",
+            frozenset({"bias", "padding", "groups"}),
+        ),
     ),
 }
 
@@ -76,10 +78,10 @@ def operator(name: str) -> str:
     return next((prefix for prefix in ("conv2d", "conv1d") if name.startswith(prefix + "_")), name)
 
 
-def layout(name: str) -> str:
-    """How the tensors that a kernel takes lie in memory: "NCHW" unless its rung says otherwise."""
+def rung(name: str) -> Rung:
+    """The rung of that name; for a kernel of no ladder, one with the usual options and layout."""
     rungs = (rung for ladder in LADDERS.values() for rung in ladder)
-    return next((rung.layout for rung in rungs if rung.name == name), "NCHW")
+    return next((rung for rung in rungs if rung.name == name), Rung(name, "in no ladder"))
 
 
 def names() -> list[str]:

@@ -73,8 +73,7 @@ def _kernel_entries(name: str) -> list[Entry]:
     operator = kernels.operator(name)
     if operator not in ("conv2d", "conv1d"):
         return [_entry(name, "sequence", "1000", lambda device: {0: _data((1000,), device)})]
-    rung = next((r for ladder in kernels.LADDERS.values() for r in ladder if r.name == name), None)
-    rung = rung or kernels.Rung(name, "in no ladder")
+    rung = kernels.rung(name)
     return [
         _entry(
             name, layer.name, layer.describe(), lambda device, layer=layer: _layer(layer, rung.layout, device)

@@ -4,17 +4,12 @@ import pytest
 import torch
 
 import kernels
-from utils.check import check_conv1d, check_conv2d
-from utils.exercise import spec
-from utils.inline import load_inline
+from utils.exercise import checking, spec
+from utils.ladder import check_rung
 from utils.simulator.run import Simulation
 
 ORDERS = [("forward", 0), ("reverse", 0), ("random", 1), ("random", 2)]
-CHECKS = {"conv2d": check_conv2d, "conv1d": check_conv1d}
 CALLS = {"moving_average": lambda launcher: [launcher(torch.randn(length)) for length in (3, 258, 259, 1000)]}
-CHANNELS_LAST = {
-    rung.name for ladder in kernels.LADDERS.values() for rung in ladder if rung.layout == "channels_last"
-}
 CUDA_EXERCISES = [name for name in spec.names() if spec.load(name).kind == "cuda"]
 
 
@@ -36,16 +31,16 @@ def every_call_in_order(request, monkeypatch):
 
 @pytest.mark.parametrize("name", kernels.names())
 def test_kernel(name, every_call_in_order, capsys):
-    operator = kernels.operator(name)
-    assert operator in CHECKS or operator in CALLS, f"CALLS needs an example of {operator}"
     launcher = kernels.load(name, backend="simulator")
-    options = {"channels_last": True} if name in CHANNELS_LAST else {}
-    CHECKS.get(operator, CALLS.get(operator))(launcher, **options)
+    if kernels.operator(name) in ("conv2d", "conv1d"):
+        check_rung(kernels.rung(name), launcher)
+    else:
+        CALLS[name](launcher)
 
 
 @pytest.mark.parametrize("name", CUDA_EXERCISES)
 def test_solution(name, every_call_in_order, capsys):
     exercise = spec.load(name)
-    cell = load_inline(name, cuda_sources=exercise.texts.solution, backend="simulator")
+    cell = checking.build(exercise.texts.solution, name=name, backend="simulator")
     for _, check in exercise.steps:
         check(cell)

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 
 import kernels
 from kernels import LADDERS, WORKLOADS
-from utils.check import check_conv2d
 from utils.facade import INCLUDE
 from utils.inline import find_nvcc
+from utils.ladder import check_rung
 from utils.simulator import profile
 
 
@@ -28,6 +28,7 @@ def conv2d(rung):
         return launcher
 
     def laid_out(*arguments, **options):
+        options = {name: in_channels_last(value) for name, value in options.items()}
         return launcher(*(in_channels_last(argument) for argument in arguments), **options)
 
     return laid_out
@@ -49,31 +50,83 @@ def test_ladders_name_files_and_every_file_is_a_kernel():
     for name in kernels.names():
         text = kernels.source(name)
         assert f" {kernels.operator(name)}(" in text and text.startswith("//")
-    with pytest.raises(ValueError, match="no kernel is called 'conv3d'; there are conv2d_naive"):
+    with pytest.raises(ValueError, match="no kernel is called 'conv3d'; there are conv1d_naive"):
         kernels.source("conv3d")
 
 
 def test_right(rung, capsys):
-    launcher = kernels.load(rung.name, backend="simulator")
-    check_conv2d(launcher, **({"channels_last": True} if rung.layout == "channels_last" else {}))
-    assert "everything together" in capsys.readouterr().out
+    check_rung(rung, kernels.load(rung.name, backend="simulator"))
+    out = capsys.readouterr().out
+    assert ("everything together" in out) == (rung.supports >= {"stride", "padding", "dilation"})
 
 
 @pytest.mark.parametrize("options", [{}, {"stride": 3}, {"padding": 2}, {"dilation": 2}])
 @pytest.mark.parametrize("shapes", [((1, 1, 7, 5), (1, 1, 3, 2)), ((2, 3, 6, 40), (2, 3, 2, 2))])
-def test_defaults_and_keywords(conv2d, shapes, options):
+def test_defaults_and_keywords(rung, conv2d, shapes, options):
+    if not options.keys() <= rung.supports:
+        pytest.skip("not an option of this kernel")
     x, w = (random(*shape) for shape in shapes)
     torch.testing.assert_close(conv2d(x, w, **options), F.conv2d(x, w, **options))
     b = random(w.shape[0])
     torch.testing.assert_close(conv2d(x, w, b, **options), F.conv2d(x, w, b, **options))
 
 
-def test_uncovered_extremes(conv2d):
-    x = random(1, 1, 3, 4)
-    w = random(1, 1, 1, 1)
-    torch.testing.assert_close(conv2d(x, w, stride=2**28), F.conv2d(x, w, stride=2**28))
-    torch.testing.assert_close(conv2d(x, w, dilation=2**28), F.conv2d(x, w, dilation=2**28))
-    assert conv2d(x[:0], w).shape == (0, 1, 3, 4)
+@pytest.mark.parametrize("option", ["stride", "dilation"])
+def test_uncovered_extremes(rung, conv2d, option):
+    if option not in rung.supports:
+        pytest.skip("not an option of this kernel")
+    x, w, options = random(1, 1, 3, 4), random(1, 1, 1, 1), {option: 2**28}
+    if option == "stride" and is_tiled(rung):  # the tile has a row for every row between two windows
+        with pytest.raises(RuntimeError, match="needs 8589934\\d\\d\\d bytes of shared memory; a block of"):
+            conv2d(x, w, **options)
+    else:
+        torch.testing.assert_close(conv2d(x, w, **options), F.conv2d(x, w, **options))
+
+
+def test_empty_batch(conv2d):
+    assert conv2d(random(0, 1, 3, 4), random(1, 1, 1, 1)).shape == (0, 1, 3, 4)
+
+
+def is_tiled(rung):
+    return "shared_bytes(" in kernels.source(rung.name)
+
+
+def test_a_tile_over_48_kb_is_asked_for(rung, conv2d):
+    if not is_tiled(rung):
+        pytest.skip("no tile")
+    options = {"stride": 9} if "stride" in rung.supports else {}
+    x, w = random(1, 2, 110, 303), random(3, 2, *((3, 3) if options else (90, 80)))
+    expected = F.conv2d(x.double(), w.double(), **options).float()
+    torch.testing.assert_close(conv2d(x, w, **options), expected, atol=1e-3, rtol=1e-4)
+
+
+def test_a_tile_that_fits_no_block_is_refused_with_the_numbers(rung, conv2d):
+    if not is_tiled(rung):
+        pytest.skip("no tile")
+    options = {"stride": 40} if "stride" in rung.supports else {}
+    x, w = random(1, 1, 300, 300), random(1, 1, *((3, 3) if options else (200, 200)))
+    with pytest.raises(
+        RuntimeError, match=r"tile.* needs \d{6,7} bytes of shared memory; a block of .* has \d+"
+    ):
+        conv2d(x, w, **options)
+
+
+def test_constant_memory_takes_filters_in_portions_and_refuses_one_that_does_not_fit():
+    conv2d = kernels.load("conv2d_constant", backend="simulator")
+    x, w = random(2, 40, 11, 12), random(7, 40, 10, 10)  # 4,000 weights a filter: four fit
+    torch.testing.assert_close(conv2d(x, w), F.conv2d(x, w), atol=1e-3, rtol=1e-3)
+    with pytest.raises(RuntimeError, match="a filter of 20000 weights does not fit constant memory"):
+        conv2d(random(1, 200, 10, 10), random(1, 200, 10, 10))
+
+
+def test_vector_loads_at_any_address_and_width():
+    conv2d = kernels.load("conv2d_vector", backend="simulator")
+    storage = random(4 * 70 * 9 + 3)
+    for first in range(4):
+        for width in (68, 69, 70):
+            x = storage[first : first + 2 * 9 * width].view(1, 2, 9, width)
+            w = random(2, 2, 3, 3)
+            torch.testing.assert_close(conv2d(x, w, padding=1), F.conv2d(x, w, padding=1))
 
 
 def refusals():
@@ -114,16 +167,75 @@ def refusals():
         ),
         "too many blocks along y": (
             (random(1, 1, 1, 1), random(1, 1, 1, 1), None, 1, 2**28),
-            "65,535 blocks along y",
+            "65,535 blocks along y|2.31 - 1 elements",
         ),
     }
 
 
+NAMES = ("input", "weight", "bias", "stride", "padding", "dilation")
+
+
 @pytest.mark.parametrize("name", refusals())
-def test_refusals_say_why(conv2d, name):
+def test_refusals_say_why(rung, conv2d, name):
     arguments, words = refusals()[name]
+    options = dict(zip(NAMES, arguments, strict=False))
+    defaults = {"bias": None, "stride": 1, "padding": 0, "dilation": 1}
+    options = {name: value for name, value in options.items() if value is not defaults.get(name, ...)}
+    if not options.keys() - {"input", "weight"} <= rung.supports:
+        pytest.skip("not an option of this kernel")
     with pytest.raises(RuntimeError, match=words):
-        conv2d(*arguments)
+        conv2d(**options)
+
+
+def test_over_2_to_the_31_elements(conv2d):
+    huge = random(1, 1, 1, 1).expand(1, 2, 2**15, 2**15)  # without its 8 GB
+    with pytest.raises(RuntimeError, match="input has over 2.31 - 1 elements|input must be contiguous"):
+        conv2d(huge, random(1, 2, 3, 3))
+
+
+@pytest.fixture(scope="module", params=LADDERS["conv1d"], ids=lambda rung: rung.name)
+def conv1d(request):
+    return kernels.load(request.param.name, backend="simulator")
+
+
+def refusals_1d():
+    x, w, b = random(2, 3, 20), random(4, 3, 3), random(4)
+    return {
+        "float64": ((x.double(), w), "input must be float32"),
+        "2-D": ((x[0], w), "input must have 3 dimensions, not 2"),
+        "weight 4-D": ((x, w[None]), "weight must have 3 dimensions"),
+        "input not contiguous": ((x.mT, random(4, 20, 3)), "input must be contiguous"),
+        "groups": ((x, w[:, :1].contiguous()), "weight has 1 channels, input"),
+        "bias too short": ((x, w, b[:3]), "bias must have"),
+        "stride 0": ((x, w, None, 0), "stride and dilation"),
+        "dilation negative": ((x, w, None, 1, 0, -1), "stride and dilation"),
+        "padding negative": ((x, w, None, 1, -1), "padding"),
+        "filter too large": ((x, w, None, 1, 0, 10), "larger than the padded input"),
+        "huge stride": ((x, w, None, 2**40), "must be below 536870912|over 2.29"),
+        "no channels": ((x[:, :0], w[:, :0]), "only the batch may be empty"),
+        "over 2^31": (
+            (random(1, 1, 1).expand(1, 1, 2**31), w),
+            "input has over 2.31|input must be contiguous",
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", refusals_1d())
+def test_refusals_of_conv1d(conv1d, name):
+    arguments, words = refusals_1d()[name]
+    with pytest.raises(RuntimeError, match=words):
+        conv1d(*arguments)
+
+
+@pytest.mark.parametrize("name", ["conv1d_tiled", "conv1d_registers"])
+def test_conv1d_with_a_tile_of_any_size(name):
+    conv1d = kernels.load(name, backend="simulator")
+    x, w = random(1, 2, 30_000), random(3, 2, 2)
+    torch.testing.assert_close(conv1d(x, w, dilation=20_000), F.conv1d(x, w, dilation=20_000))
+    with pytest.raises(
+        RuntimeError, match="tile.* needs \\d+ bytes of shared memory; a block of .* has \\d+"
+    ):
+        conv1d(random(1, 1, 200_000), random(1, 1, 2), dilation=100_000)
 
 
 @pytest.mark.parametrize(
@@ -166,9 +278,11 @@ def test_workloads():
         options = {name: getattr(workload, name) for name in ("stride", "padding", "dilation", "groups")}
         assert tuple(fn(x, w, **options).shape) == workload.output_shape, workload.name
         assert all(torch.Size(s).numel() < 2**31 for s in (workload.input_shape, workload.output_shape))
-    naive = LADDERS["conv2d"][-1]
+    naive = kernels.rung("conv2d_naive")
     assert naive.handles(alexnet)
     assert not naive.handles(WORKLOADS["depthwise"]) and not naive.handles(WORKLOADS["conv1d_dilated"])
+    assert kernels.rung("conv2d_depthwise").handles(WORKLOADS["depthwise"])
+    assert not kernels.rung("conv2d_depthwise").handles(WORKLOADS["resnet_3x3_56"])
 
 
 @pytest.mark.nvcc
@@ -178,12 +292,21 @@ def test_nvcc_compiles_every_kernel(arch, tmp_path):
     if toolkit is None:
         pytest.skip("no nvcc here")
     # One file for all of them, each in a namespace of its own: nvcc reads the headers only once.
-    headers = "#include <c10/cuda/CUDAGuard.h>\n#include <torch/extension.h>\n#include <climits>\n"
-    text = headers + "".join(
-        f'namespace file_{name} {{\n#include "{kernels.FOLDER / name}.cu"\n}}\n' for name in kernels.names()
-    )
+    text = '#include "conv.h"\n'
+    for name in kernels.names():
+        (tmp_path / f"{name}.cu").write_text(kernels.source(name))
+        text += f'namespace file_{name} {{\n#include "{name}.cu"\n}}\n'
     (tmp_path / "all.cu").write_text(text)
-    command = [toolkit.nvcc, f"-arch={arch}", "-c", "-std=c++17", "-I", str(INCLUDE)]
+    command = [
+        toolkit.nvcc,
+        f"-arch={arch}",
+        "-c",
+        "-std=c++17",
+        "-I",
+        str(INCLUDE),
+        "-I",
+        str(kernels.INCLUDE),
+    ]
     command += ["-Werror", "all-warnings"]
     done = subprocess.run([*command, "all.cu", "-o", "all.o"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -57,6 +57,7 @@ def row(workload="alexnet_conv1", kernel="conv2d_naive", precision="fp32", ms=17
         "ms_spread": 0.02,
         "cudnn_ms": cudnn_ms,
         "cudnn_layout": "NCHW",
+        "cudnn_nchw_ms": cudnn_ms,
         "ratio": cudnn_ms / ms,
         "tflops": 53.97 / ms,
         "gbps": 452 / ms,
@@ -112,7 +113,7 @@ def test_bench_gives_rows_for_kernels_and_cudnn(clock):
     assert fast["tflops"] == pytest.approx(TINY.flops / fast["ms"] / 1e9, rel=1e-3)
     assert fast["gbps"] == pytest.approx(TINY.min_bytes / fast["ms"] / 1e6, rel=1e-3)
     assert 0 <= fast["max_rel_err"] < 1e-6
-    assert fast["cudnn_layout"] in ("NCHW", "channels_last")
+    assert fast["cudnn_layout"] in ("NCHW", "channels_last") and fast["cudnn_nchw_ms"] >= fast["cudnn_ms"]
 
 
 def test_samples_are_interleaved_and_bounded(clock):
@@ -142,6 +143,25 @@ def test_inputs_rotate_as_far_as_memory_goes():
     assert sets_seen(2 * TINY.min_bytes * 2) < 3
     with pytest.raises(MemoryError, match="tiny needs about .* GB of GPU memory"):
         sets_seen(1000)
+
+
+def test_a_kernel_gets_its_layout_and_a_depthwise_one_its_groups(clock):
+    seen = {}
+
+    def fn(name):
+        def run(input, weight, bias=None, groups=1, **options):
+            clock.now = name
+            last = input.is_contiguous(memory_format=torch.channels_last)
+            seen[name] = (last, weight.is_contiguous(memory_format=torch.channels_last), groups)
+            return F.conv2d(input, weight, bias, groups=groups, **options)
+
+        return run
+
+    bench({name: fn(name) for name in ("conv2d_nhwc", "conv2d_naive")}, TINY, timer=clock, budget=0)
+    assert seen == {"conv2d_nhwc": (True, True, 1), "conv2d_naive": (False, False, 1)}
+    grouped = Workload("grouped", 1, 4, 9, 9, 4, 3, 3, padding=1, groups=4)
+    bench({"conv2d_depthwise": fn("conv2d_depthwise")}, grouped, timer=clock, budget=0)
+    assert seen["conv2d_depthwise"] == (False, True, 4)  # with one channel, a filter is in both layouts
 
 
 def test_wrong_kernels_are_not_timed(clock):
@@ -208,7 +228,8 @@ def test_recording_survives_the_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["nvidia_h200.json"]
     data = json.loads(path.read_text())
     assert list(data) == ["gpu", "driver", "cuda", "torch", "cudnn", "date", "rows"]
-    columns = "workload precision kernel ms ms_spread cudnn_ms cudnn_layout ratio tflops gbps max_rel_err"
+    columns = "workload precision kernel ms ms_spread cudnn_ms cudnn_layout cudnn_nchw_ms ratio tflops gbps"
+    columns += " max_rel_err"
     assert all(list(row) == columns.split() for row in data["rows"])
     (run,) = recorded(directory=tmp_path)
     assert run == RUN
@@ -270,7 +291,7 @@ def test_one_bad_kernel_does_not_end_a_recording(clock):
     said = []
     rows, failures = bench_command.record(
         [TINY, Workload("large", 64, 64, 500, 500, 64, 3, 3)],
-        list(LADDERS["conv2d"]),
+        [rung for rung in LADDERS["conv2d"] if rung.name in fns],
         fns.__getitem__,
         budget=0,
         timer=Clock({}, memory=1 << 20),
@@ -289,7 +310,7 @@ def test_readme_tables():
     assert "old" not in text
     assert "| `conv2d_naive` | one thread per output, a warp along W | 17.200 ± 0.020 | 3.1 | 0.13 |" in text
     assert "| cuDNN | its best algorithm, NCHW, TF32 | 1.300 ± 0.020 | 41.5 |  |" in text
-    assert "| blur | `conv2d_naive` | 0.511 | 0.559 | 1.09 |" in text
+    assert "| blur | `conv2d_naive` | 0.511 | 0.559 | 0.559 | 1.09 |" in text
     assert text.index("conv2d_uncoalesced") < text.index("conv2d_naive")
     assert readme.with_tables(text, [RUN]) == text
     for broken in ("", readme.END + readme.BEGIN, readme.BEGIN):

@@ -26,7 +26,15 @@ from utils.diagnosis import CheckError, Outcome, explain
 from utils.errors import KernelError
 from utils.simulator.order import ORDERS, Order, thread_order
 
-__all__ = ["Case", "CheckError", "check_conv1d", "check_conv2d", "error_bound", "poisoned"]
+__all__ = [
+    "Case",
+    "CheckError",
+    "check_conv1d",
+    "check_conv2d",
+    "check_depthwise",
+    "error_bound",
+    "poisoned",
+]
 
 UNIT_ROUNDOFF = 2.0**-24
 OPTIONS = ("bias", "stride", "padding", "dilation")
@@ -103,6 +111,18 @@ def conv2d_cases() -> list[Case]:
     ]
 
 
+def depthwise_cases() -> list[Case]:
+    """3x3 filters with padding 1, one a channel: planes around multiples of the 4 that kernels like."""
+    sizes = [(1, 1), (2, 3), (3, 4), (4, 5), (5, 8), (7, 9), (8, 12), (6, 65)]
+    return [
+        *[Case("planes", 1, 1, size, 1, (3, 3), padding=1) for size in sizes],
+        Case("batch and channels", 3, 5, (6, 7), 5, (3, 3), padding=1),
+        Case("batch and channels", 2, 33, (5, 8), 33, (3, 3), padding=1),
+        Case("bias", 2, 3, (5, 7), 3, (3, 3), padding=1, bias=True),
+        Case("bias", 1, 4, (9, 16), 4, (3, 3), padding=1, bias=True),
+    ]
+
+
 def conv1d_cases() -> list[Case]:
     """The same edges in one dimension, around blocks of 32, 128 and 256 threads."""
     return [
@@ -162,6 +182,18 @@ def check_conv1d(fn: Callable, cases: Iterable[Case] | None = None, **flags: boo
     _check(fn, "conv1d", torch.nn.functional.conv1d, conv1d_cases() if cases is None else cases, flags)
 
 
+def check_depthwise(fn: Callable, cases: Iterable[Case] | None = None, **flags: bool) -> None:
+    """Check a depthwise convolution, input N x C x H x W and weight C x 1 x R x S, against PyTorch.
+
+    `cases` have K = C and stand in place of `depthwise_cases()`; everything else as in `check_conv2d`.
+    """
+    _check(fn, "conv2d", _depthwise, depthwise_cases() if cases is None else cases, flags)
+
+
+def _depthwise(input: torch.Tensor, weight: torch.Tensor, bias=None, **options: int) -> torch.Tensor:
+    return torch.nn.functional.conv2d(input, weight, bias, groups=input.shape[1], **options)
+
+
 def _check(
     fn: Callable, operator: str, torch_fn: Callable, cases: Iterable[Case], flags: dict[str, bool]
 ) -> None:
@@ -182,8 +214,7 @@ def _check(
             _check_case(subject, case, next(orders))
         _report(group, len(members), width)
     if empty_batch:
-        empty = Case("empty batch", 0, 2, (6, 7)[-subject.dims :], 3, (3, 2)[-subject.dims :])
-        _check_case(subject, empty, Order())
+        _check_case(subject, subject.small_case("empty batch", N=0), Order())
         _report("empty batch", 1, width)
     if refusals:
         _report("refuses what it cannot do", _check_refusals(subject), width)
@@ -215,6 +246,7 @@ class _Subject:
             raise TypeError(f"check_{operator} has no flag {sorted(unknown)[0]!r}")
         self.fn, self.operator, self.torch_fn = fn, operator, torch_fn
         self.dims = 2 if operator == "conv2d" else 1
+        self.depthwise = torch_fn is _depthwise
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         self.name = getattr(fn, "name", None) or getattr(fn, "__name__", operator)
         self.device = "cuda" if getattr(fn, "backend", None) in ("cuda", "torch") else "cpu"
@@ -242,9 +274,15 @@ class _Subject:
     def tensors(self, case: Case) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Random input, weight and bias; the same on every machine, and different in every direction."""
         generator = torch.Generator().manual_seed(20_261_120)
-        shapes = (case.N, case.C, *case.size), (case.K, case.C, *case.taps), (case.K,)
+        channels = 1 if self.depthwise else case.C
+        shapes = (case.N, case.C, *case.size), (case.K, channels, *case.taps), (case.K,)
         input, weight, bias = (torch.randn(shape, generator=generator).to(self.device) for shape in shapes)
         return self.laid_out(input), self.laid_out(weight), bias if case.bias else None
+
+    def small_case(self, group: str, N: int) -> Case:
+        if self.depthwise:
+            return Case(group, N, 3, (6, 7), 3, (3, 3), padding=1)
+        return Case(group, N, 3, (6, 7)[-self.dims :], 4, (3, 2)[-self.dims :])
 
     def laid_out(self, tensor: torch.Tensor) -> torch.Tensor:
         """The same numbers in the memory layout that the function takes."""
@@ -334,8 +372,7 @@ def error_bound(torch_fn: Callable, input, weight, bias=None, **options: int) ->
 
 def _check_refusals(subject: _Subject) -> int:
     """Calls that a kernel for float32 in one layout cannot do as they stand: an error, or a right result."""
-    sizes, taps = (6, 7)[-subject.dims :], (3, 2)[-subject.dims :]
-    case = Case("refusals", 2, 3, sizes, 4, taps)
+    case = subject.small_case("refusals", N=2)
     input, weight, _ = subject.tensors(case)
     strided_input, strided_weight = (
         t.transpose(0, -1).contiguous().transpose(0, -1) for t in (input, weight)
@@ -377,7 +414,7 @@ def _check_refusals(subject: _Subject) -> int:
     # More channels in the weight than in the input: whatever the kernel reads, it stays inside both tensors.
     wide = subject.laid_out(torch.cat([weight, weight], dim=1))
     advice = "the launcher should say TORCH_CHECK(weight.size(1) == input.size(1), ...)"
-    what = f"an input of {case.C} channels with a weight of {2 * case.C}"
+    what = f"an input of {case.C} channels with a weight of {wide.shape[1]}"
     if _call_or_refusal(subject, input, wide, case, what, advice) is not None:
         raise CheckError(f"{subject.name} accepted {what}: {advice}.\ncase: {case}")
     return len(calls) + 1

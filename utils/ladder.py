@@ -20,7 +20,7 @@ from tqdm import tqdm
 import kernels
 from kernels import LADDERS, WORKLOADS, Rung
 from utils import recordings
-from utils.check import CheckError, check_conv1d, check_conv2d
+from utils.check import CheckError, check_conv1d, check_conv2d, check_depthwise
 from utils.errors import CompileError, KernelError
 from utils.plots import ladder_chart
 from utils.readme import HEADLINE
@@ -28,9 +28,22 @@ from utils.recordings import Timings, recorded
 from utils.simulator import profile
 from utils.timing import bench, can_measure, machine
 
-CHECKS = {"conv2d": check_conv2d, "conv1d": check_conv1d}
 # Small enough for the simulator, and the shape on which its counters were compared with Nsight Compute.
-COUNTED = {"conv2d": ((2, 8, 64, 64), (8, 8, 3, 3)), "conv1d": ((2, 8, 4096), (8, 8, 3))}
+COUNTED = {
+    "conv2d": ((2, 8, 64, 64), (8, 8, 3, 3)),
+    "conv1d": ((2, 8, 4096), (8, 8, 3)),
+    "depthwise": ((2, 8, 64, 64), (8, 1, 3, 3)),
+}
+
+
+def check_rung(rung: Rung, launcher: Callable) -> None:
+    """Check a kernel of a ladder on everything that it supports, in its layout; raises as `check_conv2d`."""
+    if "groups" in rung.supports:
+        check_depthwise(launcher)
+    elif kernels.operator(rung.name) == "conv1d":
+        check_conv1d(launcher)
+    else:
+        check_conv2d(launcher, channels_last=rung.layout == "channels_last")
 
 
 def climb(rungs: list[Rung], measured: bool) -> tuple[dict[str, Callable], list[dict], list[str]]:
@@ -40,7 +53,6 @@ def climb(rungs: list[Rung], measured: bool) -> tuple[dict[str, Callable], list[
     with tqdm(rungs, unit="kernel", file=sys.stdout, leave=False) as bar:
         for rung in bar:
             bar.set_description(rung.name)
-            operator, last = kernels.operator(rung.name), rung.layout == "channels_last"
             row = {"kernel": rung.name, "compile": "", "check": "failed"}
             rows.append(row)
             try:
@@ -48,10 +60,10 @@ def climb(rungs: list[Rung], measured: bool) -> tuple[dict[str, Callable], list[
                 launcher = kernels.load(rung.name)
                 row["compile"] = f"{time.perf_counter() - start:.2f} s"
                 with contextlib.redirect_stdout(io.StringIO()):
-                    CHECKS[operator](launcher, **({"channels_last": True} if last else {}))
+                    check_rung(rung, launcher)
                 row["check"] = "right"
                 if not measured:
-                    row.update(_counts(launcher, operator, last))
+                    row.update(_counts(launcher, rung))
             except (CompileError, CheckError, KernelError) as error:
                 failures.append(f"{rung.name}: {error}")
                 continue
@@ -59,12 +71,12 @@ def climb(rungs: list[Rung], measured: bool) -> tuple[dict[str, Callable], list[
     return launchers, rows, failures
 
 
-def _counts(launcher: Callable, operator: str, channels_last: bool) -> dict[str, str]:
+def _counts(launcher: Callable, rung: Rung) -> dict[str, str]:
     generator = torch.Generator().manual_seed(0)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
+    layout = torch.channels_last if rung.layout == "channels_last" else torch.contiguous_format
     input, weight = (
         torch.randn(shape, generator=generator).contiguous(memory_format=layout)
-        for shape in COUNTED[operator]
+        for shape in COUNTED[_ladder_of(rung)]
     )
     launches = list(profile(launcher, input, weight, padding=1))
     loads, requests = (
@@ -77,6 +89,10 @@ def _counts(launcher: Callable, operator: str, channels_last: bool) -> dict[str,
         "a request": f"{loads / requests:.2f}" if requests else "",
         "store sectors": f"{stores:,}",
     }
+
+
+def _ladder_of(rung: Rung) -> str:
+    return next(name for name, ladder in LADDERS.items() if rung in ladder)
 
 
 def table(rows: list[dict]) -> str:
@@ -94,8 +110,8 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def _times(operator: str, launchers: dict[str, Callable], measured: bool) -> Timings | None:
-    workload = HEADLINE[operator]
+def _times(ladder: str, launchers: dict[str, Callable], measured: bool) -> Timings | None:
+    workload = HEADLINE[ladder]
     if measured:
         return Timings(machine(), bench(launchers, workload), live=True)
     runs = [run.select([workload]) for run in recorded()]
@@ -109,16 +125,16 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     measured = can_measure()
     failures: list[str] = []
-    for operator, ladder in LADDERS.items():
-        rungs = [rung for rung in ladder if arguments.kernels is None or rung.name in arguments.kernels]
+    for ladder, members in LADDERS.items():
+        rungs = [rung for rung in members if arguments.kernels is None or rung.name in arguments.kernels]
         if not rungs:
             continue
         launchers, rows, wrong = climb(rungs, measured)
         failures += wrong
         try:
-            timings = _times(operator, launchers, measured)
+            timings = _times(ladder, launchers, measured)
         except (CheckError, KernelError, MemoryError, torch.cuda.OutOfMemoryError) as error:
-            failures.append(f"timing {HEADLINE[operator]}: {error}")
+            failures.append(f"timing {HEADLINE[ladder]}: {error}")
             print(table(rows))
             continue
         for row in rows if timings else ():
@@ -129,16 +145,16 @@ def main(argv: list[str] | None = None) -> int:
                     row["vs cuDNN"] = f"{timed['ratio']:.2f}"
         print(table(rows))
         if not measured:
-            shapes = " and ".join("x".join(map(str, shape)) for shape in COUNTED[operator])
+            shapes = " and ".join("x".join(map(str, shape)) for shape in COUNTED[ladder])
             print(f"requests and sectors: counted by the simulator, input and weight {shapes}, padding 1")
         if timings is None:
             print("times: there is no GPU here, and no run is recorded in kernels/results yet")
             continue
-        workload = WORKLOADS[HEADLINE[operator]]
+        workload = WORKLOADS[HEADLINE[ladder]]
         print(f"times: {workload.name} ({workload.describe()}). {timings.origin}.")
         picture = arguments.picture
-        if operator != next(iter(LADDERS)):
-            picture = picture.with_stem(f"{picture.stem}_{operator}")
+        if ladder != next(iter(LADDERS)):
+            picture = picture.with_stem(f"{picture.stem}_{ladder}")
         picture.parent.mkdir(parents=True, exist_ok=True)
         picture.write_bytes(ladder_chart(timings.rows, timings.origin).data)
         print(f"picture: {picture}")

@@ -17,7 +17,8 @@ from utils.recordings import Timings, file_name, recorded
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- ladder:begin -->", "<!-- ladder:end -->"
-HEADLINE = {"conv2d": "alexnet_conv1", "conv1d": "conv1d_dilated"}
+# The layer on which each ladder is shown.
+HEADLINE = {"conv2d": "alexnet_conv1", "conv1d": "conv1d_dilated", "depthwise": "depthwise"}
 
 
 def ladder_tables(runs: list[Timings]) -> str:
@@ -34,16 +35,14 @@ def _run(run: Timings) -> str:
         f" PyTorch {machine['torch']}, cuDNN {machine['cudnn']}."
         " float32, TF32 off; medians ± interquartile range.\n"
     ]
-    for operator, ladder in LADDERS.items():
+    for name, ladder in LADDERS.items():
         rows = {
-            (row["kernel"], row["precision"]): row
-            for row in run.rows
-            if row["workload"] == HEADLINE[operator]
+            (row["kernel"], row["precision"]): row for row in run.rows if row["workload"] == HEADLINE[name]
         }
         if not rows:
             continue
         lines = [
-            f"{HEADLINE[operator]} ({WORKLOADS[HEADLINE[operator]].describe()})\n",
+            f"{HEADLINE[name]} ({WORKLOADS[HEADLINE[name]].describe()})\n",
             "| kernel | idea | ms | TFLOP/s | cuDNN's time / its time |",
             "|---|---|---|---|---|",
         ]
@@ -58,19 +57,19 @@ def _run(run: Timings) -> str:
                 )
                 lines.append(_line("cuDNN", what, row))
         parts.append("\n".join(lines) + "\n")
-        parts.append(f"![{_chart(run, operator).alt}](kernels/results/{_picture(run, operator).name})\n")
+        parts.append(f"![{_chart(run, name).alt}](kernels/results/{_picture(run, name).name})\n")
     parts.append(_best_of_each(run))
     return "\n".join(part for part in parts if part)
 
 
-def _chart(run: Timings, operator: str) -> Image:
-    chosen = run.select([HEADLINE[operator]])
+def _chart(run: Timings, name: str) -> Image:
+    chosen = run.select([HEADLINE[name]])
     return ladder_chart(chosen.rows, f"{chosen.origin}.")
 
 
-def _picture(run: Timings, operator: str) -> Path:
+def _picture(run: Timings, name: str) -> Path:
     folder = README.parent / "kernels" / "results"
-    return folder / Path(file_name(run.machine["gpu"])).with_suffix(f".{operator}.png").name
+    return folder / Path(file_name(run.machine["gpu"])).with_suffix(f".{name}.png").name
 
 
 def _line(kernel: str, idea: str, row: dict) -> str:
@@ -80,8 +79,8 @@ def _line(kernel: str, idea: str, row: dict) -> str:
 
 def _best_of_each(run: Timings) -> str:
     lines = [
-        "| layer | best kernel | ms | cuDNN fp32, ms | cuDNN's time / its time |",
-        "|---|---|---|---|---|",
+        "| layer | best kernel | ms | cuDNN fp32, ms | in NCHW, ms | cuDNN's time / its time |",
+        "|---|---|---|---|---|---|",
     ]
     for name in dict.fromkeys(row["workload"] for row in run.rows):
         rows = [
@@ -91,7 +90,8 @@ def _best_of_each(run: Timings) -> str:
         ]
         if rows:
             row = min(rows, key=lambda row: row["ms"])
-            times = f"{row['ms']:.3f} | {row['cudnn_ms']:.3f} | {row['ratio']:.2f}"
+            cudnn = f"{row['cudnn_ms']:.3f} | {row['cudnn_nchw_ms']:.3f}"
+            times = f"{row['ms']:.3f} | {cudnn} | {row['ratio']:.2f}"
             lines.append(f"| {name} | `{row['kernel']}` | {times} |")
     return "\n".join(lines) + "\n" if len(lines) > 2 else ""
 
@@ -114,11 +114,11 @@ def main(argv: list[str] | None = None) -> int:
         print("README.md is not what kernels/results/ says: run python -m utils.readme", file=sys.stderr)
         return 1
     for run in recorded():
-        for operator in LADDERS:
-            if any(row["workload"] == HEADLINE[operator] for row in run.rows):
-                picture = _picture(run, operator)
+        for name in LADDERS:
+            if any(row["workload"] == HEADLINE[name] for row in run.rows):
+                picture = _picture(run, name)
                 picture.parent.mkdir(parents=True, exist_ok=True)
-                picture.write_bytes(_chart(run, operator).data)
+                picture.write_bytes(_chart(run, name).data)
     if after != before:
         README.write_text(after, encoding="utf-8")
         print("README.md: tables written")

@@ -22,6 +22,7 @@ ROW_KEYS = (
     "ms_spread",
     "cudnn_ms",
     "cudnn_layout",
+    "cudnn_nchw_ms",
     "ratio",
     "tflops",
     "gbps",
@@ -36,10 +37,10 @@ class Timings:
     Attributes:
         machine: gpu, driver, cuda, torch, cudnn (versions) and date (ISO) of the run.
         rows: dictionaries with the keys `ROW_KEYS`. ms is a median over samples, ms_spread their
-            interquartile range; cudnn_ms is cuDNN's best layout in the same run and precision, ratio =
-            cudnn_ms / ms; tflops and gbps follow from the definition's operations and the least traffic;
-            max_rel_err is the largest error against float64 over the largest exact value, on the first and
-            the last image of the batch.
+            interquartile range; cudnn_ms is cuDNN's best layout in the same run and precision,
+            cudnn_nchw_ms that with the channels outermost, ratio = cudnn_ms / ms; tflops and gbps follow
+            from the definition's operations and the least traffic; max_rel_err is the largest error against
+            float64 over the largest exact value, on the first and the last image of the batch.
         live: measured now on this machine, not recorded.
     """
 

@@ -126,14 +126,15 @@ def bench(
                 )
         timer = CudaTimer()
 
-    inputs = _in_layouts(_inputs(workload, timer))
+    inputs = _inputs(workload, timer)
+    layouts = _in_layouts(inputs)
     contenders = [
-        Contender(name, precision, kernels.layout(name), _kernel_call(name, fn, workload, inputs))
+        Contender(name, precision, kernels.rung(name).layout, _kernel_call(name, fn, workload, layouts))
         for name, fn in fns.items()
     ]
     for kind in [precision] + (["tf32"] if with_tf32 and precision == "fp32" else []):
-        contenders += [_cudnn(workload, kind, layout, sets) for layout, sets in inputs.items()]
-    judge = _Judge(workload, *next(iter(inputs.values()))[0])
+        contenders += [_cudnn(workload, kind, layout, sets) for layout, sets in layouts.items()]
+    judge = _Judge(workload, *inputs[0])
     with torch.inference_mode():
         for contender in contenders:
             judge.check(contender, "before timing")
@@ -182,12 +183,16 @@ def _in_layouts(inputs: list[tuple[torch.Tensor, ...]]) -> dict[str, list[tuple[
 
 
 def _kernel_call(name: str, fn: Callable, workload: Workload, layouts: dict) -> Callable[[int], torch.Tensor]:
-    inputs = layouts.get(kernels.layout(name)) or next(iter(layouts.values()))
+    rung = kernels.rung(name)
+    inputs = layouts.get(rung.layout) or next(iter(layouts.values()))
     options = {"stride": workload.stride, "padding": workload.padding, "dilation": workload.dilation}
+    groups = {} if workload.groups == 1 else {"groups": workload.groups}
     run = getattr(fn, "nowait", fn)  # the plain call of a launcher waits for the GPU
     signature = getattr(fn, "signature", None)
     if signature is None:
-        return lambda i: run(*inputs[i], bias=None, **options)
+        return lambda i: run(*inputs[i], bias=None, **options, **groups)
+    if groups and "groups" not in rung.supports:  # a depthwise kernel is told them by the weight's shape
+        raise ValueError(f"{name} has no groups; {workload.name} has {workload.groups}")
     taken = [parameter.name for parameter in signature.parameters[2:]]
     for option, value in options.items():
         if option not in taken and value != (0 if option == "padding" else 1):
@@ -281,9 +286,11 @@ def _measure(contenders: list[Contender], timer: Any, sets: int, budget: float) 
 
 
 def _rows(workload: Workload, contenders: list[Contender]) -> list[dict]:
-    best = {}
+    best, channels_first = {}, {}
     for contender in contenders:
         if contender.name == "cudnn":
+            if contender.layout != "channels_last":
+                channels_first[contender.precision] = contender
             known = best.get(contender.precision)
             if known is None or contender.ms < known.ms:
                 best[contender.precision] = contender
@@ -299,6 +306,7 @@ def _rows(workload: Workload, contenders: list[Contender]) -> list[dict]:
             _significant(contender.ms_spread),
             _significant(cudnn.ms),
             cudnn.layout,
+            _significant(channels_first[contender.precision].ms),
             _significant(cudnn.ms / contender.ms),
             _significant(workload.flops / contender.ms / 1e9),
             _significant(workload.min_bytes / contender.ms / 1e6),
