@@ -1,6 +1,6 @@
 # Choose from: "unfinished", "cold start", "warm cache", "overhead", "weak rival", "other precision",
-# "unequal statistics", "unchecked".
-# >>> gap (6 lines): replace each ... by one of the eight names
+# "unequal statistics", "unchecked", "easy data".
+# >>> gap (6 lines): replace each ... by one of the nine names
 claim_1 = "overhead"
 claim_2 = "other precision"
 claim_3 = "unchecked"

@@ -30,7 +30,7 @@ def error_chart(
         caption: a line below.
     """
     figure = Figure(figsize=(7.2, 3.9))
-    axes = chart_axes(figure, (0.11, 0.17 if caption else 0.12, 0.86, 0.78))
+    axes = chart_axes(figure, (0.11, 0.18 if caption else 0.12, 0.86, 0.78 if caption else 0.84))
     axes.set_xscale("log")
     axes.set_yscale("log")
     every = [*bound, *(error for errors in measured.values() for error in errors)]
