@@ -73,6 +73,8 @@ def roofline(points: Iterable[Mapping[str, Any]], ceilings: Mapping[str, Any], c
     Args:
         points: dictionaries with name, intensity (floating-point operations per byte), tflops, and
             optionally roof, the name of the compute ceiling it is held to (the first one, if not given).
+            With group as well, one group is one kernel on several layers: a marker and a legend for each
+            group, and every name once, on a line at its intensity.
         ceilings: {"memory": GB/s, "compute": {name: TFLOP/s, ...}}.
         caption: where and when.
     """
@@ -85,13 +87,14 @@ def roofline(points: Iterable[Mapping[str, Any]], ceilings: Mapping[str, Any], c
     left, right = lowest / 6, highest * 6
     peak = max(compute.values())
     slowest = min([point["tflops"] for point in points] + [left * bandwidth])
+    groups = list(dict.fromkeys(point["group"] for point in points if "group" in point))
 
     figure = Figure(figsize=(7.2, 4.2))
     axes = chart_axes(figure, (0.1, 0.17, 0.87, 0.79))
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(left, right)
-    axes.set_ylim(slowest / 2.5, peak * 3)
+    axes.set_ylim(slowest / (12 if groups else 2.5), peak * 3)  # room for the layers' names
     axes.grid(which="major", color=UNTOUCHED, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.plot([left, peak / bandwidth], [left * bandwidth, peak], color=INK, linewidth=1.4)
@@ -117,8 +120,10 @@ def roofline(points: Iterable[Mapping[str, Any]], ceilings: Mapping[str, Any], c
             fontsize=8,
             color=INK,
         )
+    _draw_groups(axes, [point for point in points if "group" in point], groups)
     taken: list[float] = []  # heights of the labels so far, to keep the next one clear of them
-    for marker, point in zip("osD^vPX*<>" * (len(points) // 10 + 1), points, strict=False):
+    single = [point for point in points if "group" not in point]
+    for marker, point in zip("osD^vPX*<>" * (len(single) // 10 + 1), single, strict=False):
         roof = compute[point.get("roof", next(iter(compute)))]
         limit = min(roof, point["intensity"] * bandwidth)
         axes.plot(
@@ -151,11 +156,30 @@ def roofline(points: Iterable[Mapping[str, Any]], ceilings: Mapping[str, Any], c
         + ", ".join(f"{value:,.3g} TFLOP/s ({name})" for name, value in compute.items())
         + "; "
         + "; ".join(
-            f"{point['name']} at {point['intensity']:.3g} operations per byte: {point['tflops']:.3g} TFLOP/s"
+            f"{point['group'] + ', ' if 'group' in point else ''}{point['name']}"
+            f" at {point['intensity']:.3g} operations per byte: {point['tflops']:.3g} TFLOP/s"
             for point in points
         )
     )
     return image(figure, f"{alt}." + (f" {caption}" if caption else ""))
+
+
+def _draw_groups(axes, points: list[Mapping[str, Any]], groups: list[str]) -> None:
+    """Layers as dotted lines with their names at the foot, kernels as markers on them."""
+    low, _ = axes.get_ylim()
+    for name, intensity in {point["name"]: point["intensity"] for point in points}.items():
+        axes.axvline(intensity, color=SOFT, linewidth=0.7, linestyle=":", zorder=0)
+        at = (intensity, low)
+        axes.annotate(
+            name, at, (-2, 3), textcoords="offset points", rotation=90, ha="right", fontsize=7.5, color=INK
+        )
+    for marker, group in zip("os^Dv", groups, strict=False):
+        chosen = [point for point in points if point["group"] == group]
+        xs, ys = ([point[key] for point in chosen] for key in ("intensity", "tflops"))
+        style = {"markerfacecolor": KERNEL if marker in "o^v" else RIVAL, "markeredgecolor": INK}
+        axes.plot(xs, ys, marker, markersize=7, label=group, **style)
+    if groups:
+        axes.legend(loc="upper left", fontsize=8, frameon=False)
 
 
 def _slope_in_degrees(axes, figure: Figure) -> float:

@@ -1,0 +1,103 @@
+"""The floor of conv1d_dilated by hand: operations, bytes, intensity, limit, milliseconds."""
+
+from utils.exercise.spec import Answer, Exercise, Wrong
+
+exercise = Exercise(
+    title="The limit of a layer",
+    goal="find the floor of a 1-D layer on an H200 by hand, and what limits it; 1% off is fine",
+    kind="answer",
+    hints=[
+        "The length is that of lesson 2: (L - dilation (S - 1) - 1) / stride, rounded down, plus 1.",
+        "There are N K length outputs; each is a sum of C S products; a product is two operations.",
+        "Bytes: N C L numbers of input, K C S of weight, N K length of output, four bytes each.",
+        "Intensity is operations over bytes. Compare it with 51 / 4.3: above, arithmetic takes longer.",
+        "Work out both times, operations / 51 TFLOP/s and bytes / 4.3 TB/s. The floor is the longer one.",
+    ],
+    answers=[
+        Answer(
+            "length",
+            174758,
+            {
+                174760: "that is L / 3. A window covers 9 places, so the last windows do not fit.",
+                174757: "rounded down is right, but the window at place 0 counts too: plus 1.",
+                174759: "dilation (S - 1) = 8 places are lost, not 3 - 1 = 2.",
+                524272: "that is for stride 1: every third place is taken.",
+                524280: "the output is shorter than the input: the stride is 3.",
+            },
+            "It is (L - dilation (S - 1) - 1) / stride, rounded down, plus 1.",
+        ),
+        Answer(
+            "gflop",
+            549.74,
+            {
+                274.87: "that counts the multiplications. Each product is added to the sum, too.",
+                183.25: "that leaves out half of the operations, and a third of the taps: C S = 192.",
+                8.59: "the sum goes over all 64 input channels.",
+                4.295: "the sum goes over all 64 input channels, and each product is two operations.",
+                1649.2: "with stride 3 there are only a third as many outputs.",
+                549.74e9: "in billions, please: leave out the 10^9.",
+            },
+            "It is 2 N K length C S / 10^9.",
+            tolerance=0.01,
+        ),
+        Answer(
+            "gigabytes",
+            14.316,
+            {
+                3.579: "those are the numbers, in billions. A float has four bytes.",
+                8.59: "that is the input alone. The output has to be written, too.",
+                5.726: "that is the output alone. The input has to be read, too.",
+                25.77: "that is the output's length taken as the input's: the stride makes it a third.",
+                28.63: "every number crosses once: a float has four bytes, not eight.",
+                14316.0: "in billions of bytes, please.",
+            },
+            "It is 4 (N C L + K C S + N K length) / 10^9.",
+            tolerance=0.01,
+        ),
+        Answer(
+            "intensity",
+            38.4,
+            {
+                0.02604: "the other way round: operations per byte.",
+                153.6: "per byte, not per number: a float has four bytes.",
+                11.86: "that is what the GPU asks for, 51 / 4.3. What does the layer offer?",
+            },
+            "It is the operations divided by the bytes.",
+            tolerance=0.01,
+        ),
+        Answer(
+            "limit",
+            "arithmetic",
+            {
+                "memory": "the layer has 38 operations for each byte. The GPU can do 12 while a byte moves:"
+                " which of the two is finished first?",
+            },
+            'It is "arithmetic" or "memory".',
+        ),
+        Answer(
+            "floor_ms",
+            10.78,
+            {
+                3.33: "that is the time for the bytes. The arithmetic takes longer: the longer one counts.",
+                14.11: "that is the sum of both. A GPU computes while it moves data: the longer one counts.",
+                7.45: "that is the difference. A GPU computes while it moves data: the longer one counts.",
+                0.01078: "in milliseconds, please.",
+                5.39: "that is half of it: 51 TFLOP/s counts multiplications and additions.",
+                8.205: "67 TFLOP/s is the data sheet's number; 51 is what a product of matrices reached.",
+            },
+            "It is the longer of operations / 51 TFLOP/s and bytes / 4.3 TB/s.",
+            tolerance=0.01,
+        ),
+    ],
+    starter_fails="length has no value yet",
+    wrong=[
+        Wrong("the input's length by the stride", replace={"174758": "524280 / 3"}, because="do not fit"),
+        Wrong("multiplications alone", replace={"549.74": "274.87"}, because="added to the sum, too"),
+        Wrong("numbers for bytes", replace={"14.316": "3.579"}, because="four bytes"),
+        Wrong("the output forgotten", replace={"14.316": "8.59"}, because="the input alone"),
+        Wrong("upside down", replace={"38.4": "1 / 38.4"}, because="the other way round"),
+        Wrong("the wrong limit", replace={'"arithmetic"': '"memory"'}, because="while a byte moves"),
+        Wrong("the shorter time", replace={"10.78": "3.33"}, because="the longer one counts"),
+        Wrong("both times in a row", replace={"10.78": "10.78 + 3.33"}, because="the sum of both"),
+    ],
+)
