@@ -6,10 +6,10 @@
 measured = 0
 slower = 9.3
 flag = "nothing"
-needed = ("a", "b", "d", "e", "g")
+needed = "abdeg"
 # === starter
 measured = ...  # how many of the pull request's statements about speed come with a measurement?
 slower = ...  # how many times cuDNN's time does the repaired design take in fp32? 10% off is near enough
 flag = ...  # what does extra_cflags=[""] do: "faster code", "nothing" or "an error"?
-needed = ...  # which of a to h, as a tuple in alphabetical order, like ("a", "c")
+needed = ...  # which of a to h, as one word in alphabetical order, like "ach"
 # <<< gap

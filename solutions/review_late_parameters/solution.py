@@ -3,9 +3,12 @@ from torch import nn
 
 import kernels
 
-conv1d = kernels.load(
-    "conv1d_naive"
-)  # conv1d(input, weight, bias, stride, padding, dilation), and it is right
+conv2d = kernels.load("conv2d_naive")
+
+
+def conv1d(x, weight, bias, stride, dilation):
+    """A one-dimensional convolution is a two-dimensional one of height 1. This part is right."""
+    return conv2d(x[:, :, None], weight[:, :, None], bias, stride, 0, dilation)[:, :, 0]
 
 
 class FastConv1d(nn.Module):
@@ -24,4 +27,4 @@ class FastConv1d(nn.Module):
         # <<< gap
 
     def forward(self, x):
-        return conv1d(x, self.weight, self.bias, self.stride, 0, self.dilation)
+        return conv1d(x, self.weight, self.bias, self.stride, self.dilation)

@@ -37,7 +37,7 @@ def loads(cell):
 
 
 def equal(cell):
-    device = "cuda" if getattr(cell["conv1d"], "backend", "") in ("cuda", "torch") else "cpu"
+    device = "cuda" if getattr(cell["conv2d"], "backend", "") in ("cuda", "torch") else "cpu"
     for options in ({}, {"stride": 3}, {"dilation": 4}, {"stride": 3, "dilation": 4}):
         trained = nn.Conv1d(3, 5, 4, **options)
         layer = cell["FastConv1d"](3, 5, 4, **options)
@@ -86,9 +86,9 @@ exercise = Exercise(
             "made in the first forward",
             replace={
                 TAKEN: "self.layer = [layer]",
-                "return conv1d(": "self.weight, self.bias = self.layer[0].weight, None\n        return conv1d(",
+                "return conv1d(": "self.weight = self.layer[0].weight\n        return conv1d(",
             },
-            because="parameters from the start: FastConv1d(3, 5, 4) should have",
+            because="it has none, and an optimizer",
         ),
         Wrong(
             "plain tensors",

@@ -3,9 +3,7 @@ from torch import nn
 
 import kernels
 
-conv2d = kernels.load(
-    "conv2d_naive"
-)  # conv2d(input, weight, bias, stride, padding, dilation), and it is right
+conv2d = kernels.load("conv2d_naive")  # (input, weight, bias, stride, padding, dilation); it is right
 
 
 class FastConv2d(nn.Module):
