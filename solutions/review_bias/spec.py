@@ -11,7 +11,12 @@ def verdict(cell, candidate):
     passes = cell.get("passes")
     assert callable(passes), "there is no function `passes` any more"
     torch.manual_seed(8)
-    said = passes(candidate)
+    try:
+        said = passes(candidate)
+    except Exception:
+        if candidate is right:
+            raise
+        return False  # an error finds the kernel out, too
     assert isinstance(said, bool), f"passes(...) returned {said!r}, expected True or False"
     return said
 
@@ -33,17 +38,13 @@ def accepts(cell):
 
 
 def rejects(what, wrong):
-    """A check that the learner's test finds this kernel out. Raising an error is finding it out, too."""
+    """A check that the learner's test finds this kernel out."""
 
     def candidate(x, weight, bias, stride, padding):
         return wrong(x, weight, bias, stride, padding).clone()
 
     def check(cell):
-        try:
-            said = verdict(cell, candidate)
-        except (RuntimeError, TypeError, AttributeError):
-            said = False
-        assert not said, f"it lets a kernel pass that {what}"
+        assert not verdict(cell, candidate), f"it lets a kernel pass that {what}"
 
     return check
 

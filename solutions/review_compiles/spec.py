@@ -28,7 +28,7 @@ exercise = Exercise(
         ("stride", cases("stride")),
         ("everything else", cases("block edges", "one row or column", empty_batch=True, refusals=True)),
     ],
-    starter_fails="'P' was not declared",
+    starter_fails="INT_MAX / P / Q",
     wrong=[
         Wrong(
             "the input's size divided by the stride",
@@ -67,7 +67,7 @@ exercise = Exercise(
         Wrong(
             "one name forgotten",
             replace={"    const int64_t Q = (W + 2 * padding - S) / stride + 1;\n": ""},
-            because="'Q' was not declared",
+            because="compiles: cell was not compiled",
         ),
     ],
 )

@@ -78,15 +78,16 @@ def still_right(cell):
     quietly(check_conv2d, cell.conv2d, cases, empty_batch=True)
 
 
-def refused(conv2d, what, why, *arguments, **keywords):
-    """Raise AssertionError unless the launcher itself turns this call down."""
+def refused(conv2d, what, why, *arguments, right=None, **keywords):
+    """Raise AssertionError unless the launcher itself turns this call down, or the result is `right`."""
     try:
-        conv2d(*arguments, **keywords)
+        result = conv2d(*arguments, **keywords)
     except KernelError as error:
         raise AssertionError(f"it takes {what}, and then: {error}") from None
     except RuntimeError:
         return
-    raise AssertionError(f"it takes {what}: {why}")
+    if right is None or result.shape != right.shape or not torch.allclose(result, right, atol=1e-4):
+        raise AssertionError(f"it takes {what}: {why}")
 
 
 def places(**placed):
@@ -124,8 +125,10 @@ def layouts(cell):
     x, weight = tensors()
     conv2d = simulated(cell).conv2d
     why = "the kernel takes the elements in another order: wrong numbers, and nobody told"
-    refused(conv2d, "an input that is not contiguous", why, x.transpose(2, 3).contiguous().mT, weight)
-    refused(conv2d, "a weight in channels_last", why, x, weight.to(memory_format=torch.channels_last))
+    right = torch.nn.functional.conv2d(x, weight)  # a launcher may also work on a contiguous copy
+    strided, last = x.transpose(2, 3).contiguous().mT, weight.to(memory_format=torch.channels_last)
+    refused(conv2d, "an input that is not contiguous", why, strided, weight, right=right)
+    refused(conv2d, "a weight in channels_last", why, x, last, right=right)
     refused(
         conv2d,
         "an input of 5 dimensions",

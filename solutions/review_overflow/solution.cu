@@ -1,7 +1,7 @@
 #include "conv.h"
 
 // The kernel's and the launcher's index arithmetic, in functions that a test can call with any numbers.
-// >>> gap (9 lines): no result, and no product on the way to it, may leave its type; int parameters stay int
+// >>> gap (7 lines): no result, and no product on the way to it, may leave its type; int parameters stay int
 __host__ __device__ inline int64_t thread_number(unsigned block, unsigned thread) {
     return int64_t(block) * 256 + thread;
 }
