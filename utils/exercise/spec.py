@@ -134,6 +134,7 @@ class Exercise:
         wrong: mistakes that must be rejected, three or more.
         starter_fails: text that the failure of the untouched starter must contain.
         run_starter: check an untouched starter too, where its failure is what the learner should look at.
+        starter_compiles: False where the one mistake of the starter is that it does not compile.
         seconds, megabytes: limits of one check.
         name, texts: filled in by `load`.
     """
@@ -147,6 +148,7 @@ class Exercise:
     answers: Sequence[Answer] = ()
     wrong: Sequence[Wrong] = ()
     run_starter: bool = False
+    starter_compiles: bool = True
     seconds: float = 20.0
     megabytes: float = 2000.0
     name: str = ""
