@@ -3,7 +3,7 @@
 // products, and the tile is loaded once for as many channels. The weights of a tap lie side by side: two
 // float4 reads.
 // Measured on an H200, 2026-11-21, float32: alexnet_conv1 3.45 ms (conv2d_padded 17.4), resnet_3x3_56 1.61
-// (7.61); 40 registers. blur 0.731 (0.493): with one output channel, seven of eight sums are for nothing.
+// (7.61); 48 registers. blur 0.731 (0.493): with one output channel, seven of eight sums are for nothing.
 #include "conv.h"
 
 constexpr int TILE_Q = 32, TILE_P = 8;  // output pixels of a block, one per thread
