@@ -25,6 +25,7 @@ _MODULES = {
     "roofline": "utils.plots",
     "access_map": "utils.plots",
     "bank_grid": "utils.plots",
+    "reuse_map": "utils.plots",
     "thread_timeline": "utils.plots",
     "window_map": "utils.windows",
     "block_map": "utils.windows",
