@@ -87,7 +87,9 @@ exercise = Exercise(
         Wrong(
             "the bias is added once an input channel",
             replace={
-                "sum[i] += w[i] * value;": "sum[i] += w[i] * value + (s == 0 && bias && first_k + i < K ? bias[first_k + i] : 0.0f);",
+                "sum[i] += w[i] * value;": (
+                    "sum[i] += w[i] * value + (s == 0 && bias ? bias[min(first_k + i, K - 1)] : 0.0f);"
+                ),
                 "sum[i] + (bias ? bias[k] : 0.0f)": "sum[i]",
             },
             because="bias: conv1d is wrong",

@@ -57,7 +57,7 @@ exercise = Exercise(
         "With place(), elements 32 * stride apart in the input are always place(32 * stride, shift) words"
         " apart in the tile. So one address is enough, and output j is j of these steps behind it.",
         "Both loops over i and j are unrolled, and sum[i][j] gets weight i times input j. In the store,"
-        " channel block_k + warp * CHANNELS + i may be beyond K, and output block_q + j * 32 + lane beyond Q.",
+        " channel block_k + warp * CHANNELS + i may be beyond K, output block_q + j * 32 + lane beyond Q.",
     ],
     checks=[
         ("one output, few channels", cases("one output", "plain")),
