@@ -12,6 +12,7 @@ from utils.plots import (
     bank_grid,
     banks,
     ladder_chart,
+    reuse_map,
     roofline,
     sectors_chart,
     thread_timeline,
@@ -92,6 +93,8 @@ PICTURES = {
     "banks": lambda: bank_grid(column(32, 32), title="A column"),
     "padded": lambda: bank_grid(column(33, 1), row_length=33),
     "timeline": lambda: thread_timeline(STEPS, title="a block"),
+    "reuse": lambda: reuse_map((1, 1), (16, 4), (8, 8), title="tiles"),
+    "one tile": lambda: reuse_map((2, 3)),
     "ladder": lambda: ladder_chart(ROWS, "NVIDIA H200, 2026-11-20"),
     "roofline": lambda: roofline(POINTS, CEILINGS, "NVIDIA H200"),
     "sectors": lambda: sectors_chart({"stride": {1: 4, 2: 8, 8: 32}, "dilation": {1: 14 / 3}}, "a row"),
@@ -119,6 +122,10 @@ def test_what_the_pictures_say():
     assert ladder_chart(ROWS).alt == "Bar chart of blur in TFLOP/s: conv2d_naive 3.2; cuDNN fp32 2.9."
     assert "slope for memory at 4,280 GB/s" in roofline(POINTS, CEILINGS).alt
     assert "naive at 12.2 operations per byte: 3.2 TFLOP/s" in roofline(POINTS, CEILINGS).alt
+    assert reuse_map((8, 1), (4, 4)).alt == (
+        "8 channels x 1 pixel: 8 weights and 1 input read for 8 products, 1.125 numbers a product;"
+        " 4 channels x 4 pixels: 4 weights and 4 inputs read for 16 products, 0.5 numbers a product."
+    )
 
 
 def test_sectors_chart():
@@ -303,6 +310,11 @@ def test_nothing_to_draw():
     elsewhere = Trace(STEPS, block=(5, 0, 0), launches=STEPS.launches)
     with pytest.raises(ValueError, match=r"launch 0 has no block \(5, 0, 0\)"):
         thread_timeline(elsewhere)
+    with pytest.raises(ValueError, match="at least one tile"):
+        reuse_map()
+    for tile in ((17, 1), (0, 4), (2, 2, 2), (1.5, 2)):
+        with pytest.raises(ValueError, match="each from 1 to 16"):
+            reuse_map(tile)
     with pytest.raises(ValueError, match="at least one row"):
         ladder_chart([])
     with pytest.raises(ValueError, match="draws one workload, not a, b"):

@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(32 * MOST_WARPS, 2)
         const float* f = filters + warp * CHANNELS;
         for (int c = 0; c < depth; ++c)
             for (int s = 0; s < S; ++s, f += pitch_k) {
-                // >>> gap (10 lines): read the weights and the inputs, multiply
+                // >>> gap (11 lines): read CHANNELS weights and PIXELS inputs; multiply each with each
                 const float4 low = reinterpret_cast<const float4*>(f)[0];
                 const float4 high = reinterpret_cast<const float4*>(f)[1];
                 const float w[CHANNELS] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
@@ -64,11 +64,12 @@ __global__ void __launch_bounds__(32 * MOST_WARPS, 2)
                     const float value = first[j * step];
 #pragma unroll
                     for (int i = 0; i < CHANNELS; ++i) sum[i][j] += w[i] * value;
-                // <<< gap
                 }
+                // <<< gap
             }
         __syncthreads();
     }
+    // >>> gap (11 lines): store what exists of CHANNELS x PIXELS outputs, with the bias
 #pragma unroll
     for (int i = 0; i < CHANNELS; ++i) {
         const int k = block_k + warp * CHANNELS + i;
@@ -80,6 +81,7 @@ __global__ void __launch_bounds__(32 * MOST_WARPS, 2)
             if (q < Q) output[(n * K + k) * Q + q] = sum[i][j] + b;
         }
     }
+    // <<< gap
 }
 
 torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,

@@ -6,7 +6,16 @@ alt text says in words what there is to see. The same data give the same bytes.
 
 from utils.plots.access import access_map, sectors_chart
 from utils.plots.banks import bank_grid
+from utils.plots.registers import reuse_map
 from utils.plots.speed import ladder_chart, roofline
 from utils.plots.timeline import thread_timeline
 
-__all__ = ["access_map", "bank_grid", "ladder_chart", "roofline", "sectors_chart", "thread_timeline"]
+__all__ = [
+    "access_map",
+    "bank_grid",
+    "ladder_chart",
+    "reuse_map",
+    "roofline",
+    "sectors_chart",
+    "thread_timeline",
+]

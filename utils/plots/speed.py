@@ -9,7 +9,7 @@ from typing import Any
 from IPython.display import Image
 from matplotlib.figure import Figure
 
-from utils.plots.canvas import INK, KERNEL, RIVAL, SOFT, UNTOUCHED, chart_axes, image
+from utils.plots.canvas import INK, KERNEL, PAPER, RIVAL, SOFT, UNTOUCHED, chart_axes, image
 
 
 def ladder_chart(rows: Iterable[Mapping[str, Any]], caption: str = "") -> Image:
@@ -146,6 +146,7 @@ def roofline(points: Iterable[Mapping[str, Any]], ceilings: Mapping[str, Any], c
             va="center",
             fontsize=8,
             color=INK,
+            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},  # legible where it crosses a line
         )
     axes.set_xlabel("arithmetic intensity: floating-point operations per byte of memory traffic", fontsize=8)
     axes.set_ylabel("TFLOP/s", fontsize=8)
