@@ -1,6 +1,6 @@
 // conv2d_weights with one unused word after every 32 of a tile's row. Where the stride is even, lanes of a
 // warp read words 2, 4, 8, ... apart, and several of them share a bank; the unused words move every further
-// 32 words on by one bank, and the lanes meet no longer. Odd strides have no conflicts, and get no padding.
+// 32 words on by one bank, and few lanes meet still. Odd strides have no conflicts, and get no padding.
 #include "conv.h"
 
 constexpr int TILE_Q = 32, TILE_P = 8;  // outputs of a block, one per thread
