@@ -222,7 +222,11 @@ torch::Tensor wide(torch::Tensor x) {
     [
         (0, 7, r"reads 16 bytes from x\[4\] on, up to x\[7\], 1 past the last of the 7 elements of x"),
         (0, 4, r"reads x\[4\], 1 past the last of the 4 elements of x"),
-        (1, 9, r"16 bytes at byte 0 of x \(.*\), which itself begins 4 bytes behind a multiple of 16: an access"),
+        (
+            1,
+            9,
+            r"16 bytes at byte 0 of x \(.*\), which itself begins 4 bytes behind a multiple of 16: an access",
+        ),
     ],
 )
 def test_a_wide_access_that_ends_outside_or_begins_with_its_tensor(first, last, words):

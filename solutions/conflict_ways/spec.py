@@ -84,10 +84,10 @@ exercise = Exercise(
     starter_fails="stride_2 has no value yet",
     wrong=[
         Wrong("the stride for the wavefronts", replace={"stride_3 = 1": "stride_3 = 3"}, because="3 i % 32"),
-        Wrong("banks for wavefronts", replace={"stride_2 = 2": "stride_2 = 16"}, because="16 banks are in use"),
+        Wrong("banks for wavefronts", replace={"stride_2 = 2": "stride_2 = 16"}, because="16 banks are in"),
         Wrong("half of six", replace={"stride_6 = 2": "stride_6 = 3"}, because="pairs"),
-        Wrong("the column forgotten", replace={"column_of_32 = 32": "column_of_32 = 1"}, because="Which bank"),
-        Wrong("a broadcast as conflict", replace={"broadcast = 1": "broadcast = 32"}, because="the same word"),
+        Wrong("the column forgotten", replace={"of_32 = 32": "of_32 = 1"}, because="Which bank"),
+        Wrong("a broadcast as conflict", replace={"cast = 1": "cast = 32"}, because="the same word"),
         Wrong("16 bytes for nothing", replace={"four_each = 4": "four_each = 1"}, because="128 at most"),
     ],
 )  # fmt: skip

@@ -6,7 +6,7 @@ constexpr int THREADS = 256, TILE_Q = 1024;  // outputs of a block: four a threa
 __global__ void conv1d_vector(const float* __restrict__ input, const float* __restrict__ weight,
                               const float* __restrict__ bias, float* __restrict__ output, Conv1d size,
                               int room, unsigned offset) {
-    extern __shared__ float4 shared[];  // begins at a multiple of 16 bytes, as a float4 must
+    extern __shared__ float4 shared[];               // begins at a multiple of 16 bytes, as a float4 must
     float* tile = reinterpret_cast<float*>(shared);  // room floats, a multiple of 4: the window and 3 or more
     const auto [N, C, L, K, S, Q, stride, padding, dilation] = size;
     const int k = blockIdx.y, n = blockIdx.z;
@@ -17,15 +17,15 @@ __global__ void conv1d_vector(const float* __restrict__ input, const float* __re
     for (int c = 0; c < C; ++c) {
         const float* row = input + (n * C + c) * L;
         // input[0] itself lies `offset` floats behind a multiple of 16 bytes.
-        // >>> gap (9 lines): the window to tile[lead], tile[lead + 1], ... by float4 where all four are inside
-        const int lead = (offset + unsigned(n * C + c) * L + left) % 4;  // so far behind a multiple of 16 bytes
+        // >>> gap (9 lines): the window to tile[lead], tile[lead + 1], ..., by float4 where it fits
+        // How far row[left] lies behind a multiple of 16 bytes, in floats.
+        const int lead = (offset + unsigned(n * C + c) * L + left) % 4;
         for (int x = 4 * threadIdx.x; x < room; x += 4 * THREADS) {
             const int l = left - lead + x;
             if (l >= 0 && l + 3 < L)
                 *reinterpret_cast<float4*>(tile + x) = *reinterpret_cast<const float4*>(row + l);
             else
-                for (int j = 0; j < 4; ++j)
-                    tile[x + j] = l + j >= 0 && l + j < L ? row[l + j] : 0.0f;
+                for (int j = 0; j < 4; ++j) tile[x + j] = l + j >= 0 && l + j < L ? row[l + j] : 0.0f;
         }
         // === starter
         const int lead = 0;

@@ -44,8 +44,8 @@ def loads(cell, length, first=0, padding=1):
     flat, part = slice_of((1, 2, length), first)
     x, weight = flat[part].view(1, 2, length), torch.zeros(1, 2, 3)
     requests = trace(cell.conv1d, x, weight, padding=padding, block=(1, 0, 0), warp=None)
-    ours = [r for r in requests if r.kind == "global_load" and any(a and a.tensor == "input" for a in r.lanes)]
-    return len(ours) / 2
+    loads = [request for request in requests if request.kind == "global_load"]
+    return sum(any(lane and lane.tensor == "input" for lane in load.lanes) for load in loads) / 2
 
 
 SCALAR = 33  # 1,026 floats by 256 threads: four loads by eight warps, one for the last two
@@ -57,12 +57,14 @@ def few_requests(*layers):
             found = loads(cell, length, first)
             where = f"rows of {length:,} floats" + (f", storage {4 * first} bytes off" if first else "")
             assert found <= SCALAR / 3, (
-                f"{where}: {found:g} load requests of the input by one block for one channel. One float a lane"
-                f" takes {SCALAR}; float4 should take a third of that or less"
+                f"{where}: {found:g} load requests of the input by one block for one channel. One float a"
+                f" lane takes {SCALAR}; float4 should take a third of that or less"
             )
 
     return check
 
+
+LEAD = "(offset + unsigned(n * C + c) * L + left) % 4"
 
 exercise = Exercise(
     title="conv1d, its tile loaded by float4",
@@ -71,11 +73,11 @@ exercise = Exercise(
     seconds=30.0,
     hints=[
         "The tile may begin earlier than the window: up to three floats earlier, at a multiple of 16 bytes."
-        " How far behind such a multiple does row[left] lie? Count in floats, from the multiple before input[0].",
+        " How far behind such a multiple does row[left] lie? Count in floats.",
         "row[left] is number offset + (n C + c) L + left, counted from a multiple of 16 bytes. lead is that"
         " modulo 4; with an unsigned number it is right where left is below 0, too.",
-        "Thread t loads the four floats for tile[4 t] to tile[4 t + 3], then goes on by 4 THREADS. The first of"
-        " them is row[l] with l = left - lead + x. When are all four inside of the row?",
+        "Thread t loads the four floats for tile[4 t] to tile[4 t + 3], then goes on by 4 THREADS. The first"
+        " of them is row[l] with l = left - lead + x. When are all four inside of the row?",
         "If l >= 0 and l + 3 < L, copy through reinterpret_cast<const float4*>(row + l). Otherwise go through"
         " the four one by one, with a 0 for each that is outside.",
     ],
@@ -92,25 +94,25 @@ exercise = Exercise(
     wrong=[
         Wrong(
             "alignment ignored",
-            replace={"const int lead = (offset + unsigned(n * C + c) * L + left) % 4;": "const int lead = 0;"},
+            replace={LEAD: "0"},
             because="misaligned",
         ),
         Wrong(
             "only the window's own place taken into account",
-            replace={"(offset + unsigned(n * C + c) * L + left) % 4": "unsigned(left) % 4"},
+            replace={LEAD: "unsigned(left) % 4"},
             because="misaligned",
         ),
         Wrong(
             "the storage's start forgotten",
-            replace={"(offset + unsigned(n * C + c) * L + left) % 4": "(unsigned(n * C + c) * L + left) % 4"},
-            because="right on storage that begins anywhere: conv1d_vector, line 25: misaligned",
+            replace={LEAD: "(unsigned(n * C + c) * L + left) % 4"},
+            because="right on storage that begins anywhere: conv1d_vector, line 26: misaligned",
         ),
         Wrong(
             "the remainder of a negative number",
-            replace={"(offset + unsigned(n * C + c) * L + left) % 4": "(int(offset) + (n * C + c) * L + left) % 4"},
+            replace={LEAD: "(int(offset) + (n * C + c) * L + left) % 4"},
             because="out-of-bounds",
         ),
-        Wrong("the tail unguarded", replace={"if (l >= 0 && l + 3 < L)": "if (l >= 0)"}, because="out-of-bounds"),
+        Wrong("the tail unguarded", replace={"l >= 0 && l + 3 < L": "l >= 0"}, because="out-of-bounds"),
         Wrong("the tail half guarded", replace={"l + 3 < L": "l < L"}, because="out-of-bounds"),
         Wrong("the head unguarded", replace={"l >= 0 && l + 3 < L": "l + 3 < L"}, because="out-of-bounds"),
         Wrong(

@@ -29,7 +29,7 @@ __global__ void depthwise(const float* __restrict__ input, const float* __restri
         if (h < 0 || h >= H) continue;
         const float* row = plane + h * W;
         float x[6];  // columns q - 1 to q + 4
-        // >>> gap (12 lines): load x, by a float4 where the rows are aligned; add to the sums of up to 3 rows
+        // >>> gap (13 lines): load x, by a float4 where the rows are aligned; add to the sums of up to 3 rows
         x[0] = q > 0 ? row[q - 1] : 0.0f;
         if (aligned) {
             const float4 four = *reinterpret_cast<const float4*>(row + q);

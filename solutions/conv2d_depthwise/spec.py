@@ -22,8 +22,8 @@ def right(*sizes, bias=False):
             x, weight = random(N, C, H, W), random(C, 1, 3, 3, seed=1)
             b = random(C, seed=2) if bias else None
             before = x.clone()
-            actual = call(lambda x, w, b=b: cell.conv2d(x, w, None if b is None else b.to(x.device)), x, weight)
-            exact = conv2d(x.double(), weight.double(), None if b is None else b.double(), padding=1, groups=C)
+            actual = call(cell.conv2d, *((x, weight) if b is None else (x, weight, b)))
+            exact = conv2d(x.double(), weight.double(), b.double() if bias else None, padding=1, groups=C)
             what = f"input {N}x{C}x{H}x{W}" + (", with bias" if bias else "")
             same(actual, exact, what, error_bound(conv2d, x, weight, b, padding=1, groups=C))
             assert torch.equal(x, before), f"{what}: the kernel changed its input"
@@ -49,7 +49,9 @@ def storage_that_begins_anywhere(cell):
 def few_requests(cell):
     N, C, H, W = 1, 2, 64, 64
     found = profile(cell.conv2d, torch.zeros(N, C, H, W), torch.zeros(C, 1, 3, 3))[0].global_load.requests
-    simple = N * C * H * W // 32 * 18  # one thread per output: nine numbers and nine weights, a warp at a time
+    simple = (
+        N * C * H * W // 32 * 18
+    )  # one thread per output: nine numbers and nine weights, a warp at a time
     assert found <= simple / 8, (
         f"{found:,} load requests on an input of {N}x{C}x{H}x{W}; one thread per output makes {simple:,}, and"
         f" with a float4 for each row an eighth of that is enough ({simple // 8:,})"
@@ -75,7 +77,7 @@ def no_images_and_refusals(cell):
         raise AssertionError(f"{what}: this kernel cannot do that; the launcher should refuse it")
 
 
-LOAD = "x[1] = four.x, x[2] = four.y, x[3] = four.z, x[4] = four.w;"
+ALIGNED = "if (aligned) {\n            const float4 four"
 TAIL = "for (int j = 0; j < 4; ++j) x[1 + j] = q + j < W ? row[q + j] : 0.0f;"
 SUM = "sum[y - r][j / 3] += w[r * 3 + j % 3] * x[j / 3 + j % 3];"
 
@@ -83,10 +85,10 @@ exercise = Exercise(
     title="Depthwise 3 x 3 by float4",
     goal="output[n, c, p, q] = bias[c] + the sum of input[n, c, p + r - 1, q + s - 1] weight[c, 0, r, s]",
     hints=[
-        "x holds the six columns q - 1 to q + 4 of this row; the outputs are columns q to q + 3. The float4 is"
-        " x[1] to x[4]. Columns q - 1 and q + 4 may lie outside: then they are 0.",
-        "aligned says that each row begins at a multiple of 16 bytes and has whole float4s. Otherwise load the"
-        " four one by one, and a 0 for each that is beyond W.",
+        "x holds the six columns q - 1 to q + 4 of this row; the outputs are columns q to q + 3. The float4"
+        " is x[1] to x[4]. Columns q - 1 and q + 4 may lie outside: then they are 0.",
+        "aligned says that each row begins at a multiple of 16 bytes and has whole float4s. Otherwise load"
+        " the four one by one, and a 0 for each that is beyond W.",
         "Input row h = p + y - 1 is row r of the filter for output row p + y - r. Which r from 0 to 2 give an"
         " output row of this thread, 0 to ROWS - 1?",
         "For such an r: output i of the four adds w[3 r + s] x[i + s], for s from 0 to 2. Put #pragma unroll"
@@ -95,7 +97,7 @@ exercise = Exercise(
     checks=[
         ("one channel, rows of whole float4s", right((1, 1, 4, 4), (1, 1, 8, 12))),
         ("channels and images", right((2, 3, 6, 8), (3, 5, 4, 16))),
-        ("odd heights and widths", right((1, 2, 5, 7), (2, 3, 9, 13), (1, 2, 3, 6), (1, 1, 1, 1), (1, 2, 7, 3))),
+        ("odd heights and widths", right((1, 2, 5, 7), (2, 3, 9, 13), (1, 2, 3, 6), (1, 1, 1, 1))),
         ("more threads than a block", right((1, 2, 61, 67), (1, 2, 64, 64))),
         ("storage that begins anywhere", storage_that_begins_anywhere),
         ("bias", right((2, 3, 5, 8), (1, 4, 6, 5), bias=True)),
@@ -141,7 +143,7 @@ exercise = Exercise(
         ),
         Wrong(
             "alignment ignored",
-            replace={"if (aligned) {\n            const float4 four": "if (true) {\n            const float4 four"},
+            replace={ALIGNED: ALIGNED.replace("aligned", "true")},
             because="odd heights and widths: depthwise, line 35: misaligned",
         ),
         Wrong(
@@ -156,8 +158,10 @@ exercise = Exercise(
         ),
         Wrong(
             "bias once per tap",
-            replace={"const float b = bias ? bias[c] : 0.0f;": "const float b = 0.0f, each = bias ? bias[c] : 0.0f;",
-                     SUM: SUM.replace(";", " + each;")},
+            replace={
+                "const float b = bias ? bias[c] : 0.0f;": "const float b = 0, each = bias ? bias[c] : 0.0f;",
+                SUM: SUM.replace(";", " + each;"),
+            },
             because="bias: input 2x3x5x8, with bias: element",
         ),
         Wrong(
@@ -167,7 +171,7 @@ exercise = Exercise(
         ),
         Wrong(
             "one float after the other",
-            replace={"if (aligned) {\n            const float4 four": "if (W < 0) {\n            const float4 four"},
+            replace={ALIGNED: ALIGNED.replace("aligned", "W < 0")},
             because="few requests:",
         ),
     ],

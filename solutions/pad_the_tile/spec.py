@@ -35,7 +35,9 @@ def no_conflicts(taps, strides, dilation=1):
             (launch,) = profile(cell.conv1d, x, weight, stride=stride, dilation=dilation)
             products = CHANNELS * taps * OUTPUTS // 32  # of warps
             loads, stores = launch.shared_load, launch.shared_store
-            where = f"stride {stride}, {taps} tap{'s' * (taps > 1)}" + (f", dilation {dilation}" if dilation > 1 else "")
+            where = f"stride {stride}, {taps} tap{'s' * (taps > 1)}" + (
+                f", dilation {dilation}" if dilation > 1 else ""
+            )
             assert loads.requests >= products and stores.requests > 0, (
                 f"{where}: {loads.requests} loads from shared memory for {products} products of a warp:"
                 " the products should read the tile"
@@ -69,11 +71,11 @@ exercise = Exercise(
     goal="no bank conflicts at any stride, with any number of taps; the kernel below the gap stays as it is",
     run_starter=True,
     hints=[
-        "Take place(x) = x + x / 32 first, with room for the unused words. Two checks pass; then look at which"
-        " lanes still meet, as in the lesson: the first and the last of the warp.",
-        "At stride 4, lanes that meet are 8 apart, a row of 32 words. Four rows must be moved by four different"
-        " amounts. A fifth row takes part where the tap begins beyond the first lane's place; it shares no"
-        " column with the first. So what may the fifth row be moved by?",
+        "Take place(x) = x + x / 32 first, with room for the unused words. One check more passes; then look"
+        " at which lanes still meet, as in the lesson: the first and the last of the warp.",
+        "At stride 4, lanes that meet are 8 apart, a row of 32 words. Four rows must be moved by four"
+        " different amounts. A fifth row takes part where the tap begins beyond the first lane's place; it"
+        " shares no column with the first. So what may the fifth row be moved by?",
         "Move row x / 32 by (x / 32) % ways, where ways is how many lanes meet without any remedy. For an odd"
         " stride that is 1, and nothing moves. It is the largest power of two that divides the stride, 32 at"
         " most: stride & -stride.",
