@@ -36,7 +36,7 @@ def storage_that_begins_anywhere(cell):
     flat, weight = random(2 * 3 * 5 * 8 + 8), random(3, 1, 3, 3, seed=1)
     first = 1 + -(flat.data_ptr() // 4) % 4  # an offset of 4 bytes to a multiple of 16
     x = flat.to(device)[first : first + 240].view(2, 3, 5, 8)  # sliced there: a copy would be aligned
-    actual = call(lambda w: cell.conv2d(x, w), weight)
+    actual = call(lambda w: cell.conv2d(x, w.to(device)), weight)
     exact = conv2d(x.cpu().double(), weight.double(), padding=1, groups=3)
     same(
         actual,
