@@ -4,7 +4,7 @@
 constexpr int TILE_Q = 128;  // outputs of a block, one per thread
 
 // Element x of the tile lies in word place(x, stride) of shared memory, which has words(tile_l, stride).
-// >>> gap (6 lines): no two lanes may meet in a bank, neither when they load nor when they store
+// >>> gap (5 lines): no two lanes may meet in a bank, neither when they load nor when they store
 __device__ int place(int x, int stride) {
     const int ways = min(stride & -stride, 32);  // the largest power of two that divides the stride
     return x ^ (x >> 5 & (ways - 1));            // row x / 32 moves by its number modulo ways

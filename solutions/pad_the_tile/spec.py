@@ -68,7 +68,7 @@ ROOM = "return (tile_l + 31) / 32 * 32;"
 
 exercise = Exercise(
     title="A tile without conflicts",
-    goal="no bank conflicts at strides 1 to 8, with any number of taps; the kernel below the gap stays as it is",
+    goal="no bank conflicts at strides 1 to 8, with any number of taps; the rest of the kernel stays",
     run_starter=True,
     hints=[
         "Take place(x) = x + x / 32 first, with room for the unused words. One check more passes; then look"
