@@ -202,3 +202,34 @@ def test_the_same_error_on_any_number_of_cores(buggy, monkeypatch):
             buggy.same_output_from_two_blocks(torch.arange(64.0).view(8, 8))
         messages.add(str(caught.value))
     assert len(messages) == 1
+
+
+WIDE = """
+__global__ void wide_kernel(const float* x, float* y) {
+    const float4 v = reinterpret_cast<const float4*>(x)[threadIdx.x];
+    y[threadIdx.x] = v.x + v.y + v.z + v.w;
+}
+torch::Tensor wide(torch::Tensor x) {
+    auto y = torch::empty({2}, x.options());
+    wide_kernel<<<1, 2>>>(x.data_ptr<float>(), y.data_ptr<float>());
+    return y;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "first, last, words",
+    [
+        (0, 7, r"reads 16 bytes from x\[4\] on, up to x\[7\], 1 past the last of the 7 elements of x"),
+        (0, 4, r"reads x\[4\], 1 past the last of the 4 elements of x"),
+        (
+            1,
+            9,
+            r"16 bytes at byte 0 of x \(.*\), which itself begins 4 bytes behind a multiple of 16: an access",
+        ),
+    ],
+)
+def test_a_wide_access_that_ends_outside_or_begins_with_its_tensor(first, last, words):
+    wide = compile_text("#include <torch/extension.h>" + WIDE, name="wide").wide
+    with pytest.raises(KernelError, match=words):
+        wide(torch.arange(9.0)[first:last])

@@ -29,6 +29,7 @@ __global__ void depthwise(const float* __restrict__ input, const float* __restri
         if (h < 0 || h >= H) continue;
         const float* row = plane + h * W;
         float x[6];  // columns q - 1 to q + 4
+        // >>> gap (13 lines): load x, by a float4 where the rows are aligned; add to the sums of up to 3 rows
         x[0] = q > 0 ? row[q - 1] : 0.0f;
         if (aligned) {
             const float4 four = *reinterpret_cast<const float4*>(row + q);
@@ -38,7 +39,6 @@ __global__ void depthwise(const float* __restrict__ input, const float* __restri
         }
         x[5] = q + 4 < W ? row[q + 4] : 0.0f;
 #pragma unroll
-        // >>> gap (4 lines): every row of the input takes part in up to three rows of the output
         for (int r = 0; r < 3; ++r)
             if (y - r >= 0 && y - r < ROWS)
 #pragma unroll

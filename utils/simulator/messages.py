@@ -222,7 +222,12 @@ class _Story:
         if count < 0:
             return f"{self.who} {doing} {e.bytes} bytes at byte {index} of {description}, outside of it."
         side = f"{index - count + 1} past the last" if index >= count else f"{-index} before the first"
-        return f"{self.who} {doing} {name}[{index}], {side} of the {count} elements of {description}."
+        what = f"{name}[{index}]"
+        if 0 <= index < count:  # a wide access that begins inside
+            last = (e.offset + e.bytes - 1) // self.simulation.regions[e.region][1].element_size()
+            what = f"{e.bytes} bytes from {name}[{index}] on, up to {name}[{last}]"
+            side = f"{last - count + 1} past the last"
+        return f"{self.who} {doing} {what}, {side} of the {count} elements of {description}."
 
     def _array_index(self) -> str:
         line, column, kind = self.e.text.decode(errors="replace").split(":", 2)
@@ -246,11 +251,12 @@ class _Story:
                 "4 floats)."
             )
         name, description, _, _ = self._place() if e.space == 0 else (*([self._shared()[0]] * 2), 0, 0)
-        return (
-            f"{self.who} {_DOING[e.access]} {e.bytes} bytes at byte {e.offset} of {description}: "
-            f"an access of {e.bytes} bytes must start at a multiple of {e.bytes} ({e.offset} % {e.bytes} = "
-            f"{e.offset % e.bytes})."
-        )
+        text = f"{self.who} {_DOING[e.access]} {e.bytes} bytes at byte {e.offset} of {description}"
+        rule = f"an access of {e.bytes} bytes must start at a multiple of {e.bytes}"
+        if e.offset % e.bytes == 0 and e.space == 0 and 0 <= e.region < 1_000_000:
+            behind = self.simulation.regions[e.region][1].data_ptr() % e.bytes
+            return f"{text}, which itself begins {behind} bytes behind a multiple of {e.bytes}: {rule}."
+        return f"{text}: {rule} ({e.offset} % {e.bytes} = {e.offset % e.bytes})."
 
     def _uninitialized_read(self) -> str:
         if self.e.space == 1:
