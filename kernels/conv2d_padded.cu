@@ -2,8 +2,8 @@
 // warp read words 2, 4, 8, ... apart, and several of them share a bank; the unused words move every further
 // 32 words on by one bank, and few lanes meet still. Odd strides have no conflicts, and get no padding.
 // Measured on an H200, 2026-11-21, float32: alexnet_conv1 17.4 ms (conv2d_weights 20.9), but at stride 1,
-// where there is nothing to remove, resnet_3x3_56 7.61 (7.00), blur 0.493 (0.417): 40 registers in place of 32
-// leave room for fewer warps.
+// where there is nothing to remove, resnet_3x3_56 7.61 (7.00), blur 0.493 (0.417): 40 registers in place of
+// 32 leave room for fewer warps.
 #include "conv.h"
 
 constexpr int TILE_Q = 32, TILE_P = 8;  // outputs of a block, one per thread
