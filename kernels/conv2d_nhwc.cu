@@ -4,7 +4,7 @@
 // Its weights would lie C R S floats apart, as a filter is one piece of memory. A small kernel first copies
 // them to R x S x C x K, where they are neighbours, too.
 // Measured on an H200, 2026-11-21, float32, repacking included: alexnet_conv1 17.1 ms (conv2d_naive 20.6),
-// resnet_3x3_56 2.17 (7.55). blur 35.2 (0.629): with one output channel, one lane of 32 has work.
+// resnet_3x3_56 2.17 (7.56). blur 35.2 (0.629): with one output channel, one lane of 32 has work.
 #include "conv.h"
 
 __global__ void filters_innermost(const float* __restrict__ weight, float* __restrict__ packed, int K,

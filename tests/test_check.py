@@ -55,6 +55,21 @@ def without_last_thread(x, w, k):
     return y
 
 
+def zeros_at_the_last_columns(x, w, k):
+    """As from a launcher that fills its output with zeros, and whose grid ends too early."""
+    y = F.conv2d(x, w, **k)
+    y.flatten(2)[:, :, 60:] = 0
+    return y
+
+
+def break_in_the_padding(x, w, k):
+    """A thread whose first column lies in the padding leaves its loop, and stores the sum of nothing."""
+    y = F.conv2d(x, w, **k)
+    if k["padding"]:
+        y[:, :, :, : -(-k["padding"] // k["stride"])] = 0
+    return y
+
+
 def rounded_up(x, w, k):
     y = F.conv2d(F.pad(x, (0, k["stride"] - 1, 0, k["stride"] - 1)), w, **k)
     return y
@@ -87,6 +102,8 @@ WRONG = {
     "all zero": (lambda x, w, k: torch.zeros_like(F.conv2d(x, w, **k)), "every element is zero"),
     "never written": (lambda x, w, k: torch.empty_like(F.conv2d(x, w, **k)), "never written"),
     "last one not written": (without_last_thread, "no thread wrote them"),
+    "grid too short, over zeros": (zeros_at_the_last_columns, "are all zero: no thread wrote them"),
+    "break for continue": (break_in_the_padding, "written as zero"),
     "bias forgotten": (without_bias, "without its bias"),
     "bias once per channel": (bias_per_channel, "once for every input channel"),
     "filter flipped": (lambda x, w, k: F.conv2d(x, w.flip((2, 3)), **k), "back to front"),
@@ -160,6 +177,17 @@ def test_conv1d_seeds_are_rejected():
         check_conv1d(every_thread_adds)
     with pytest.raises(CheckError, match=r"expected \(N, K, Q\) = \(1, 1, 5\)(.|\n)*as large as the input"):
         check_conv1d(length_of_the_input)
+
+
+def test_a_shift_by_the_padding_is_told_in_one_dimension():
+    def not_subtracted(x, w, bias=None, stride=1, padding=0, dilation=1):
+        y = torch.ones_like(F.conv1d(x, w, bias, stride, padding, dilation))
+        inner = F.conv1d(x, w, bias, stride, 0, dilation)
+        y[:, :, : inner.shape[2]] = inner
+        return y
+
+    with pytest.raises(CheckError, match=r"output q holds what q \+ padding should"):
+        check_conv1d(not_subtracted)
 
 
 def test_flags_leave_out_what_a_function_does_not_have(capsys):

@@ -151,7 +151,10 @@ def _hints(outcome: Outcome, actual: torch.Tensor, wrong: torch.Tensor) -> Itera
         if shifted is not None:
             inner = tuple(slice(n) for n in shifted.shape)
             if same(shifted, actual[inner]) and not same(outcome.expected[inner], actual[inner]):
-                yield "output (p, q) holds what (p + padding, q + padding) should: padding is not subtracted."
+                holds, should = (
+                    ("(p, q)", "(p + padding, q + padding)") if len(spatial) == 2 else ("q", "q + padding")
+                )
+                yield f"output {holds} holds what {should} should: padding is not subtracted."
     for dim, what, index in ((0, "image", "n"), (1, "output channel", "k")):
         rest = [d for d in range(wrong.dim()) if d != dim]
         per_slice = wrong.any(dim=tuple(rest))
@@ -197,10 +200,28 @@ def _never_written(outcome: Outcome, actual: torch.Tensor, wrong: torch.Tensor) 
             f"{count} elements are NaN, which the check put into fresh memory: no thread wrote them."
             " Does the grid cover the whole output, and does no thread leave too early?"
         )
-    if bool((actual[wrong] == 0).all()) and bool((actual == 0).all()):
-        yield "every element is zero: the output was never written, or the sum is never stored."
-    elif bool((actual[wrong] == 0).all()) and int(wrong.sum()) > 1:
+    # A thread, or the launcher, wrote a zero: what nobody wrote is NaN.
+    if not bool((actual[wrong] == 0).all()):
+        return
+    if bool((actual == 0).all()):
+        yield (
+            "every element is zero, and fresh memory holds NaN here: either no sum took any product, or the"
+            " launcher fills the output with zeros and no thread stores its sum."
+        )
+    elif int(wrong.sum()) > 1 and _last_of_each_plane(wrong):
         yield "the wrong elements are all zero: no thread wrote them. Does the grid cover the whole output?"
+    elif int(wrong.sum()) > 1:
+        yield (
+            "the wrong elements are all zero, and fresh memory holds NaN here: they were written as zero, by"
+            " threads whose sum took no product. Does a loop end where it should only leave out one tap?"
+        )
+
+
+def _last_of_each_plane(wrong: torch.Tensor) -> bool:
+    """Whether in every plane that has wrong elements these are its last ones: what a short grid leaves."""
+    planes = wrong.flatten(2).flatten(0, 1)
+    planes = planes[planes.any(dim=1)]
+    return bool((planes.int().diff(dim=1) >= 0).all()) and not bool(planes.all())
 
 
 def _comparison(outcome: Outcome, actual: torch.Tensor) -> Callable[..., bool]:

@@ -4,7 +4,7 @@
 __global__ void conv1d_coalesced(const float* __restrict__ input, const float* __restrict__ weight,
                                  const float* __restrict__ bias, float* __restrict__ output, Conv1d size) {
     const auto [N, C, L, K, S, Q, stride, padding, dilation] = size;
-    // >>> gap (3 lines): lay the lanes of a warp along the memory of output and input
+    // >>> gap (3 lines): k, q and n; let the lanes of a warp run along the memory of output and input
     const int q = blockIdx.x * blockDim.x + threadIdx.x;
     const int k = blockIdx.y * blockDim.y + threadIdx.y;
     const int n = blockIdx.z;
@@ -33,11 +33,10 @@ torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,
     auto output = torch::empty({size.N, size.K, size.Q}, input.options());
     if (size.N == 0) return output;  // CUDA refuses to launch a grid without blocks
 
-    // >>> gap (2 lines): the block, and a grid that covers every output
-    const dim3 block(64, 4);
+    const dim3 block(32, 8);
+    // >>> gap (1 line): a grid that covers every output
     const dim3 grid = grid_of(ceil_div(size.Q, block.x), ceil_div(size.K, block.y), size.N);
     // === starter
-    const dim3 block(32, 8);
     const dim3 grid = grid_of(ceil_div(size.K, block.x), ceil_div(size.Q, block.y), size.N);
     // <<< gap
     const c10::cuda::CUDAGuard guard(input.device());

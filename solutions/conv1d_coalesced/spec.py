@@ -49,9 +49,8 @@ exercise = Exercise(
         "The output is N x K x Q in memory. Which of n, k and q has to differ between neighbouring lanes,"
         " so that they store neighbours?",
         "Lanes are counted along threadIdx.x first. Which of k and q comes from x now?",
-        "Whatever you exchange in the kernel has to be exchanged in the launch too: block.x now counts along"
-        " another size than before. A warp is 32 threads of equal threadIdx.y only if block.x is a"
-        " multiple of 32.",
+        "Whatever you exchange in the kernel has to be exchanged in the grid too: block.x now counts along"
+        " another size than before. The block may stay as it is: 32 threads along x are one warp.",
     ],
     checks=[
         ("right on every shape", right),
@@ -95,13 +94,13 @@ exercise = Exercise(
             },
             because="right on every shape: conv1d is wrong in",
         ),
-        Wrong("eight channels a warp", replace={"block(64, 4)": "block(4, 64)"}, because="touches 8.00"),
+        Wrong("eight channels a warp", replace={"block(32, 8)": "block(4, 64)"}, because="touches 8.00"),
         Wrong(
             "neighbours in different blocks",
             replace={"blockIdx.x * blockDim.x + threadIdx.x": "threadIdx.x * gridDim.x + blockIdx.x"},
-            because="a store touches 6.00 sectors",
+            because="a store touches 12.00 sectors",
         ),
-        Wrong("blocks of one lane", replace={"block(64, 4)": "block(1, 1)"}, because="1.0 of 32 lanes"),
+        Wrong("blocks of one lane", replace={"block(32, 8)": "block(1, 1)"}, because="1.0 of 32 lanes"),
         Wrong("no bound on q", replace={"if (q >= Q || k >= K)": "if (k >= K)"}, because="out-of-bounds"),
         Wrong(
             "n and k swapped",

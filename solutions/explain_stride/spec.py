@@ -4,7 +4,7 @@ from utils.exercise.spec import Answer, Exercise, Wrong
 
 exercise = Exercise(
     title="Why stride, and why not dilation",
-    goal="explain the chart, and predict the load sectors of conv2d_naive on a small layer with stride 2",
+    goal="say what dilation and stride change, and predict the load sectors of a small layer with stride 2",
     kind="answer",
     hints=[
         "The column that a lane reads is w = q * stride - padding + s * dilation. Which of these letters"
@@ -63,7 +63,7 @@ exercise = Exercise(
                 1980: "that is the number of requests. How many sectors has each?",
                 9240: "column 2q + 1 ends at 63, the last of the row: no ninth sector is needed.",
             },
-            "It is planes x filter rows that are not skipped x taps x channels, times 8 + 1 sectors.",
+            "Count the warps, the filter rows that each goes through, and the sectors of one product.",
         ),
     ],
     starter_fails="dilation has no value yet",

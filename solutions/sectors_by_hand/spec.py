@@ -1,4 +1,4 @@
-"""Count the sectors of a request by hand: stride, alignment, dilation, layout."""
+"""Count the sectors of a request by hand: stride, alignment, dilation."""
 
 from utils.exercise.spec import Answer, Exercise, Wrong
 
@@ -76,16 +76,6 @@ exercise = Exercise(
             },
             "How far does the fifth tap move lane 0, and how far lane 31?",
         ),
-        Answer(
-            "nhwc_along_q",
-            32,
-            {
-                4: "neighbours in q are not neighbours in memory here: 64 channels lie between them.",
-                1: "each lane needs a pixel of its own: that is no broadcast.",
-                64: "a lane touches one float, and a float never lies in two sectors: 32 is the most.",
-            },
-            "From one pixel to the next it is 64 floats, 256 bytes.",
-        ),
     ],
     starter_fails="stride_1 has no value yet",
     wrong=[
@@ -94,6 +84,6 @@ exercise = Exercise(
         Wrong("stride forgotten", replace={"stride_2 = 8": "stride_2 = 4"}, because="8 bytes apart now"),
         Wrong("last one off by one", replace={"stride_3 = 12": "stride_3 = 11"}, because="has number 0"),
         Wrong("dilation as a stride", replace={"n_2 = 4": "n_2 = 8"}, because="moves all lanes by as much"),
-        Wrong("layout forgotten", replace={"q = 32": "q = 4"}, because="64 channels lie between them"),
+        Wrong("more than one a lane", replace={"stride_8 = 32": "stride_8 = 64"}, because="32 is the most"),
     ],
 )

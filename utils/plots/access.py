@@ -37,6 +37,8 @@ def access_map(
     chosen = _choose(requests, select)
     names = [*labels, *[""] * len(chosen)][: len(chosen)]
     panels = [_Panel(request, name) for request, name in zip(chosen, names, strict=True)]
+    sources = {panel.source for panel in panels}
+    shows_source = len(panels) == 1 or len(sources) > 1  # the same line beside every panel says nothing
     height = (
         sum(panel.height for panel in panels) + 0.22 * (len(panels) - 1) + (0.34 if title else 0.08) + 0.3
     )
@@ -49,7 +51,7 @@ def access_map(
     if title:
         axes.text(0.12, height - 0.1, title, fontsize=10, fontweight="bold", color=INK, va="top")
     for panel in panels:
-        panel.draw(axes, top)
+        panel.draw(axes, top, shows_source)
         top -= panel.height + 0.22
     axes.text(
         0.12,
@@ -165,15 +167,24 @@ class _Panel:
         rows = counted(len(self.rows) + self.left_out, "row" if self.shared else "line")
         return f"{self.headline}; the words lie in {rows} of {'32 banks' if self.shared else '128 bytes'}."
 
-    def draw(self, axes, top: float) -> None:
+    @property
+    def source(self) -> str:
+        """The request's line of the program, or nothing where it does not fit beside the headline."""
+        text = (getattr(self.request, "source", None) or "").strip()
+        return text if len(text) <= 150 - len(self.headline) else ""
+
+    def draw(self, axes, top: float, shows_source: bool = True) -> None:
         axes.text(0.12, top - 0.02, self.headline, fontsize=8.5, color=INK, va="top")
-        source = getattr(self.request, "source", None)
-        if source:
-            shown = source.strip()
-            room = 150 - len(self.headline)
-            shown = shown if len(shown) <= room else shown[: room - 1] + "…"
+        if shows_source and self.source:
             axes.text(
-                9.5, top - 0.03, shown, fontsize=6, family="monospace", color=SOFT, va="top", ha="right"
+                9.5,
+                top - 0.03,
+                self.source,
+                fontsize=6,
+                family="monospace",
+                color=SOFT,
+                va="top",
+                ha="right",
             )
         left, width = 1.15, 8.35 / (LINE // WORD)
         y = top - 0.26
