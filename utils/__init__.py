@@ -26,6 +26,7 @@ _MODULES = {
     "access_map": "utils.plots",
     "bank_grid": "utils.plots",
     "thread_timeline": "utils.plots",
+    "tile_map": "utils.plots",
     "window_map": "utils.windows",
     "block_map": "utils.windows",
     "hint": "utils.exercise",

@@ -7,6 +7,7 @@ alt text says in words what there is to see. The same data give the same bytes.
 from utils.plots.access import access_map
 from utils.plots.banks import bank_grid
 from utils.plots.speed import ladder_chart, roofline
+from utils.plots.tiles import tile_map
 from utils.plots.timeline import thread_timeline
 
-__all__ = ["access_map", "bank_grid", "ladder_chart", "roofline", "thread_timeline"]
+__all__ = ["access_map", "bank_grid", "ladder_chart", "roofline", "thread_timeline", "tile_map"]
