@@ -110,7 +110,7 @@ exercise = Exercise(
         ),
         Wrong(
             "the edges unguarded",
-            replace={"inside ? input[(n * C + first_c + c) * L + l] : 0.0f": "input[(n * C + first_c + c) * L + l]"},
+            replace={"= inside ? input": "= input", "* L + l] : 0.0f;": "* L + l];"},
             because="out-of-bounds",
         ),
         Wrong(
@@ -120,7 +120,9 @@ exercise = Exercise(
         ),
         Wrong(
             "the sum and its barrier only where there is an output channel",
-            replace={"        }\n        __syncthreads();\n    }": "        __syncthreads();\n        }\n    }"},
+            replace={
+                "        }\n        __syncthreads();\n    }": "        __syncthreads();\n        }\n    }",
+            },
             because="barrier-divergence",
         ),
         Wrong(
@@ -153,7 +155,8 @@ exercise = Exercise(
                 "tile[c * tile_l + threadIdx.x * stride + s * dilation] *":
                 "(q < Q && left + int(threadIdx.x) * stride + s * dilation >= 0 &&"
                 " left + int(threadIdx.x) * stride + s * dilation < L"
-                " ? input[(n * C + first_c + c) * L + left + int(threadIdx.x) * stride + s * dilation] : 0.0f) *",
+                " ? input[(n * C + first_c + c) * L + left + int(threadIdx.x) * stride + s * dilation]"
+                " : 0.0f) *",
             },
             because="load requests of the input: a block makes 4",
         ),

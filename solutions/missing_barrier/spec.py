@@ -44,7 +44,10 @@ exercise = Exercise(
     checks=[
         ("one channel, whole blocks", simulated(Case("", 1, 1, (258,), 2, (3,)))),
         ("several channels, whole blocks", simulated(Case("", 2, 3, (258,), 2, (3,)))),
-        ("a block that is not full", simulated(Case("", 1, 2, (202,), 3, (3,)), Case("", 2, 3, (9,), 2, (4,)))),
+        (
+            "a block that is not full",
+            simulated(Case("", 1, 2, (202,), 3, (3,)), Case("", 2, 3, (9,), 2, (4,))),
+        ),
         ("a halo as large as the tile", simulated(Case("", 1, 2, (383,), 1, (128,)))),
         ("every shape", everything_else),
     ],
@@ -53,13 +56,16 @@ exercise = Exercise(
         Wrong(
             "the barrier in the branch is left there",
             replace={
-                "row[q + TILE_Q];\n        }\n        __syncthreads();": "row[q + TILE_Q];\n            __syncthreads();\n        }\n       ",
+                "row[q + TILE_Q];\n        }\n        __syncthreads();":
+                "row[q + TILE_Q];\n            __syncthreads();\n        }\n       ",
             },
             because="one channel, whole blocks: conv1d_small, line 21: race",
         ),
         Wrong(
             "a second barrier behind the one in the branch",
-            replace={"row[q + TILE_Q];\n        }": "row[q + TILE_Q];\n            __syncthreads();\n        }"},
+            replace={
+                "row[q + TILE_Q];\n        }": "row[q + TILE_Q];\n            __syncthreads();\n        }",
+            },
             because="one channel, whole blocks: conv1d_small, line 17: barrier-divergence",
         ),
         Wrong(
@@ -80,7 +86,8 @@ exercise = Exercise(
         Wrong(
             "the second barrier only for threads with an output",
             replace={
-                "* S + s];\n        }\n        __syncthreads();": "* S + s];\n            __syncthreads();\n        }",
+                "* S + s];\n        }\n        __syncthreads();":
+                "* S + s];\n            __syncthreads();\n        }",
             },
             because="a block that is not full: conv1d_small, line",
         ),

@@ -44,7 +44,7 @@ exercise = Exercise(
             {
                 1273: "that is the number of elements. A float has four bytes.",
                 15276: "the tile holds one channel at a time.",
-                4420: "only what lies in the image? The zeros of the padding have their places in the tile, too.",
+                4420: "only what lies in the image? The padding's zeros have their places in the tile, too.",
             },
             "It is rows times columns times four.",
         ),
@@ -52,7 +52,7 @@ exercise = Exercise(
             "uses",
             1.81,
             {
-                9: "that is the use where all windows overlap as much as they can: stride 1, an endless tile.",
+                9: "that would be stride 1 and an endless tile: every element in R S windows.",
                 2.25: "R S / stride^2 leaves out the tile's edges: count uses, and divide by all elements.",
                 0.55: "the other way round: uses per element, not elements per use.",
                 5.43: "the tile holds one channel; 9 taps use it, not 27.",
@@ -79,7 +79,7 @@ exercise = Exercise(
             {
                 1728: "that is the weights alone.",
                 3168: "that is what conv2d_naive makes.",
-                2808: "the weights: does this kernel skip a product in the padding, or multiply by the zero there?",
+                2808: "the weights: does this kernel skip products in the padding, or multiply by zero?",
                 1440: "the weights: 8 warps for each of 8 blocks.",
             },
             "The weights: 8 blocks x 8 warps x 27 products. Add the requests for the tiles.",

@@ -24,7 +24,7 @@ def many_weights(cell):
 
 
 def large_tiles(cell):
-    """Over 48 KB have to be asked for, and over what the GPU has must be refused: with the weights counted."""
+    """Over 48 KB of weights: the launch has to ask for them."""
     options = {"stride": 1, "padding": 0, "dilation": 1}
     x, w = torch.ones(1, 2000, 8), torch.ones(1, 2000, 7)  # 56,000 bytes of weights
     assert profile(cell.conv1d, x, w, **options)[0].shared_bytes >= 57_000, (
@@ -38,7 +38,8 @@ def requests(cell):
     seen = launch.global_load.requests
     assert launch.grid == (2, 3, 1), f"the grid is {launch.grid}, and should still be (2, 3, 1)"
     assert seen * 8 <= STARTER, (
-        f"{seen:,} global load requests; at most {STARTER // 8} are allowed, an eighth of the starter's {STARTER:,}"
+        f"{seen:,} global load requests; at most {STARTER // 8} are allowed, an eighth of the starter's"
+        f" {STARTER:,}"
     )
 
 
@@ -101,7 +102,10 @@ exercise = Exercise(
         ),
         Wrong(
             "staged by one thread",
-            replace={"int i = threadIdx.x; i < C * S; i += TILE_Q": "int i = 0; threadIdx.x == 0 && i < C * S; ++i"},
+            replace={
+                "int i = threadIdx.x; i < C * S; i += TILE_Q":
+                "int i = 0; threadIdx.x == 0 && i < C * S; ++i",
+            },
             because="global load requests: ",
         ),
         Wrong(
