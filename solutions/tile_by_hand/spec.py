@@ -97,6 +97,6 @@ exercise = Exercise(
         Wrong("padding loaded", replace={"1224": "1368"}, because="lie outside of the image"),
         Wrong("one block", replace={"1224": "153"}, because="that is one block"),
         Wrong("weights forgotten", replace={"2952": "1224"}, because="is not right. The weights"),
-        Wrong("zeros skipped", replace={"2952": "2808"}, because="multiply by the zero"),
+        Wrong("zeros skipped", replace={"2952": "2808"}, because="multiply by zero"),
     ],
 )
