@@ -29,7 +29,7 @@ def several_stages(cell):
 def input_requests(cell):
     """The middle block's load requests of the input, for 64 x 8 outputs of 8 channels, 3 taps."""
     layer = torch.ones(1, 8, 1544), torch.ones(16, 8, 3)
-    found = trace(cell.conv1d, *layer, stride=3, dilation=4, block=(1, 0, 0), warp=None)
+    found = trace(cell.conv1d, *layer, stride=3, dilation=5, block=(1, 0, 0), warp=None)
     return [
         request
         for request in found
