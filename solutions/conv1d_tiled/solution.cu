@@ -17,12 +17,13 @@ __global__ void conv1d_tiled(const float* __restrict__ input, const float* __res
     float sum = bias && k < K ? bias[k] : 0.0f;
     for (int first_c = 0; first_c < C; first_c += most_depth) {
         const int depth = min(most_depth, C - first_c);  // channels first_c to first_c + depth - 1
-        // >>> gap (14 lines): stage depth x tile_l elements, then add their products to the sum
+        // >>> gap (15 lines): stage depth x tile_l elements, then add their products to the sum
         for (int c = threadIdx.y; c < depth; c += TILE_K)
             for (int x = threadIdx.x; x < tile_l; x += TILE_Q) {
                 const int l = left + x;
                 const bool inside = l >= 0 && l < L;
-                tile[c * tile_l + x] = inside ? input[(n * C + first_c + c) * L + l] : 0.0f;
+                const float value = input[inside ? (n * C + first_c + c) * L + l : 0];  // no branch
+                tile[c * tile_l + x] = inside ? value : 0.0f;
             }
         __syncthreads();
         if (k < K) {

@@ -87,7 +87,7 @@ exercise = Exercise(
         Wrong(
             "no barrier behind the sum",
             replace={"        }\n        __syncthreads();\n    }": "        }\n    }"},
-            because="several stages: conv1d_tiled, line 25: race",
+            because="several stages: conv1d_tiled, line 26: race",
         ),
         Wrong(
             "stride forgotten in the tile's length",
@@ -103,14 +103,13 @@ exercise = Exercise(
         Wrong(
             "the padding not zeroed",
             replace={
-                "tile[c * tile_l + x] = inside ? input[(n * C + first_c + c) * L + l] : 0.0f;":
-                "if (inside) tile[c * tile_l + x] = input[(n * C + first_c + c) * L + l];",
+                "tile[c * tile_l + x] = inside ? value : 0.0f;": "if (inside) tile[c * tile_l + x] = value;",
             },
             because="uninitialized-read",
         ),
         Wrong(
             "the edges unguarded",
-            replace={"= inside ? input": "= input", "* L + l] : 0.0f;": "* L + l];"},
+            replace={"input[inside ? (n": "input[(n", "* L + l : 0];": "* L + l];"},
             because="out-of-bounds",
         ),
         Wrong(
@@ -137,7 +136,7 @@ exercise = Exercise(
         ),
         Wrong(
             "the first stage's input in every stage",
-            replace={"input[(n * C + first_c + c) * L + l]": "input[(n * C + c) * L + l]"},
+            replace={"(n * C + first_c + c) * L + l : 0": "(n * C + c) * L + l : 0"},
             because="several stages: conv1d is wrong in",
         ),
         Wrong("no bound on k", replace={"if (k < K) {": "{"}, because="out-of-bounds"),
