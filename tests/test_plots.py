@@ -1,6 +1,7 @@
 """The pictures: what they say in words, that they come out the same twice, and that bad input is refused."""
 
 import io
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,7 @@ from utils.plots import (
     roofline,
     sectors_chart,
     thread_timeline,
+    tile_map,
 )
 from utils.simulator import Barrier, Trace
 
@@ -100,6 +102,7 @@ PICTURES = {
     "sectors": lambda: sectors_chart({"stride": {1: 4, 2: 8, 8: 32}, "dilation": {1: 14 / 3}}, "a row"),
     "map": lambda: access_map([COALESCED], title="a warp"),
     "shared": lambda: access_map(request([128 * i for i in range(32)], "shared_load", wavefronts=32)),
+    "tile": lambda: tile_map((20, 40), (3, 5), tile=(4, 8), block=(1, 1), padding=2, title="a tile"),
 }
 
 
@@ -294,6 +297,85 @@ torch::Tensor run(torch::Tensor x) {
         "load of tile at line 7 by threads 32-63, global store of output at line 7 by threads 32-63."
     )
     assert "shared store of tile: 32 lanes, 32 words, 1 wavefront" in bank_grid(found).alt
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (  # the textbook's halo: a ring of one around the outputs' places
+            {"block": (1, 1), "padding": 1},
+            "block (1, 1) computes 8 x 32 outputs of 30 x 78; its tile is 10 x 34 = 340 elements of the"
+            " input, rows 7 to 16, columns 31 to 64: its own share 256, halo 84, zeros outside of the input"
+            " 0. The tile of block (2, 1) has 20 elements in common with it.",
+        ),
+        (  # a corner: the row above and the column on the left lie in the padding
+            {"padding": 1},
+            "rows -1 to 8, columns -1 to 32: its own share 256, halo 41, zeros outside of the input 43.",
+        ),
+        (  # the last block: 6 rows and 14 columns of outputs, one row and 18 columns too many of its tile
+            {"block": (2, 3), "padding": 1},
+            "its own share 84, halo 21, zeros outside of the input 235. The tile of block (1, 3) has 20",
+        ),
+        (
+            {"block": (1, 1), "tile": (2, 4), "stride": 3, "dilation": 2, "padding": 1},
+            "its tile is 8 x 14 = 112 elements of the input, rows 5 to 12, columns 11 to 24: its own share"
+            " 72, halo 40, zeros outside of the input 0. The tile of block (2, 1) has 16 elements",
+        ),
+        (  # a stride larger than the filter leaves elements out that no block needs
+            {"tile": (2, 2), "stride": 5},
+            "8 x 8 = 64 elements of the input, rows 0 to 7, columns 0 to 7: its own share 64, halo 0, zeros"
+            " outside of the input 0. The tile of block (1, 0) has 0 elements in common",
+        ),
+    ],
+)
+def test_tile_map_says_what_a_block_needs(options, words):
+    assert words in tile_map((30, 78), (3, 3), **options).alt
+
+
+def test_tile_map_of_a_single_block_has_no_neighbour():
+    alt = tile_map((5, 5), (3, 3)).alt
+    assert alt.endswith("own share 25, halo 0, zeros outside of the input 315.")
+
+
+@pytest.mark.parametrize("padding, dilation", [(0, 1), (1, 1), (2, 3)])
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_tile_map_agrees_with_the_kernel(padding, stride, dilation):
+    import torch
+
+    import kernels
+    from utils.simulator import trace
+
+    options = {"padding": padding, "stride": stride, "dilation": dilation}
+    fn = kernels.load("conv2d_tiled", backend="simulator")
+    tensors = torch.zeros(1, 1, 50, 70), torch.zeros(1, 1, 3, 2)
+    found = trace(fn, *tensors, **options, block=(0, 1, 0), warp=None)
+    loaded = {
+        access.offset // 4
+        for request in found
+        for access in request.lanes
+        if access is not None and access.tensor == "input"
+    }
+    stored = {
+        access.offset
+        for request in found
+        for access in request.lanes
+        if access is not None and request.kind == "shared_store"
+    }
+    alt = tile_map((50, 70), (3, 2), block=(0, 1), **options).alt
+    elements, share, halo, zeros = (
+        int(re.search(pattern, alt)[1])
+        for pattern in (r"= (\d+) elements", r"share (\d+)", r"halo (\d+)", r"input (\d+)\b")
+    )
+    assert share + halo == len(loaded) and elements == len(stored) == len(loaded) + zeros
+
+
+def test_tile_map_refuses():
+    with pytest.raises(ValueError, match="larger than the padded input"):
+        tile_map((2, 9), (3, 3))
+    with pytest.raises(ValueError, match=r"no block \(3, 0\): the grid is 3 x 4"):
+        tile_map((30, 78), (3, 3), block=(3, 0), padding=1)
+    with pytest.raises(ValueError, match="at most 140"):
+        tile_map((30, 300), (3, 3))
 
 
 def test_nothing_to_draw():

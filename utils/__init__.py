@@ -28,6 +28,7 @@ _MODULES = {
     "bank_grid": "utils.plots",
     "reuse_map": "utils.plots",
     "thread_timeline": "utils.plots",
+    "tile_map": "utils.plots",
     "window_map": "utils.windows",
     "block_map": "utils.windows",
     "hint": "utils.exercise",

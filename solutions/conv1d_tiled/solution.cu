@@ -16,23 +16,24 @@ __global__ void conv1d_tiled(const float* __restrict__ input, const float* __res
 
     float sum = bias && k < K ? bias[k] : 0.0f;
     for (int first_c = 0; first_c < C; first_c += most_depth) {
-        const int depth = min(most_depth, C - first_c);
-        // >>> gap (8 lines): stage the tile
+        const int depth = min(most_depth, C - first_c);  // channels first_c to first_c + depth - 1
+        // >>> gap (15 lines): stage depth x tile_l elements, then add their products to the sum
         for (int c = threadIdx.y; c < depth; c += TILE_K)
             for (int x = threadIdx.x; x < tile_l; x += TILE_Q) {
                 const int l = left + x;
                 const bool inside = l >= 0 && l < L;
-                const float value = input[inside ? (n * C + first_c + c) * L + l : 0];
+                const float value = input[inside ? (n * C + first_c + c) * L + l : 0];  // no branch
                 tile[c * tile_l + x] = inside ? value : 0.0f;
             }
         __syncthreads();
-        // <<< gap
-        if (k < K)
+        if (k < K) {
             for (int c = 0; c < depth; ++c)
                 for (int s = 0; s < S; ++s)
                     sum += tile[c * tile_l + threadIdx.x * stride + s * dilation] *
                            weight[(k * C + first_c + c) * S + s];
+        }
         __syncthreads();
+        // <<< gap
     }
     if (q < Q && k < K) output[(n * K + k) * Q + q] = sum;
 }
@@ -41,7 +42,11 @@ torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,
                      std::optional<torch::Tensor> bias = std::nullopt, int64_t stride = 1,
                      int64_t padding = 0, int64_t dilation = 1) {
     const Conv1d size = conv1d_sizes(input, weight, bias, stride, padding, dilation);
+    // >>> gap (1 line): how many neighbours of one channel do TILE_Q outputs need?
     const int64_t tile_l = (TILE_Q - 1) * stride + dilation * (size.S - 1) + 1;
+    // === starter
+    const int64_t tile_l = TILE_Q;
+    // <<< gap
     const int64_t depth = std::clamp<int64_t>(STAGE / tile_l, 1, size.C);
     const c10::cuda::CUDAGuard guard(input.device());
     const int bytes = shared_bytes(conv1d_tiled, depth * tile_l * sizeof(float), "the input tile");

@@ -8,6 +8,7 @@ from utils.plots.access import access_map, sectors_chart
 from utils.plots.banks import bank_grid
 from utils.plots.registers import reuse_map
 from utils.plots.speed import ladder_chart, roofline
+from utils.plots.tiles import tile_map
 from utils.plots.timeline import thread_timeline
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "roofline",
     "sectors_chart",
     "thread_timeline",
+    "tile_map",
 ]
