@@ -2,8 +2,8 @@
 # >>> gap (8 lines): replace each ... by your number
 stride_2 = 2
 stride_3 = 1
-stride_4 = 4
 stride_6 = 2
+stride_12 = 4
 column_of_32 = 32
 column_of_33 = 1
 broadcast = 1
@@ -11,8 +11,8 @@ four_each = 4
 # === starter
 stride_2 = ...  # lane i reads a[2 * i]
 stride_3 = ...  # lane i reads a[3 * i]
-stride_4 = ...  # lane i reads a[4 * i]
 stride_6 = ...  # lane i reads a[6 * i]
+stride_12 = ...  # lane i reads a[12 * i]
 column_of_32 = ...  # float a[32][32]: lane i reads a[i][5]
 column_of_33 = ...  # float a[32][33]: lane i reads a[i][5]
 broadcast = ...  # all lanes read a[77]

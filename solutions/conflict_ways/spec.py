@@ -34,12 +34,6 @@ exercise = Exercise(
             "Write down 3 i % 32 for i = 0 to 31: does a value come twice?",
         ),
         Answer(
-            "stride_4",
-            4,
-            {8: "8 banks are in use, with four words in each of them: four wavefronts."},
-            "Lanes 0, 8, 16 and 24 read words 0, 32, 64 and 96.",
-        ),
-        Answer(
             "stride_6",
             2,
             {
@@ -48,6 +42,18 @@ exercise = Exercise(
                 3: "6 (i - j) is a multiple of 32 where i - j is one of 16: pairs.",
             },
             "It is the largest number that divides both 6 and 32.",
+        ),
+        Answer(
+            "stride_12",
+            4,
+            {
+                8: "8 banks are in use, with four words in each of them: four wavefronts.",
+                12: "that is the distance. Lane i meets lane j where 12 (i - j) is a multiple of 32.",
+                3: "12 (i - j) is a multiple of 32 where i - j is one of 8: how many lanes are that?",
+                2: "lanes 0, 8, 16 and 24 read words 0, 96, 192 and 288. Which banks are these?",
+                1: "lanes 0 and 8 read words 0 and 96: different words of bank 0.",
+            },
+            "Lanes 0, 8, 16 and 24 read words 0, 96, 192 and 288.",
         ),
         Answer(
             "column_of_32",
@@ -85,6 +91,7 @@ exercise = Exercise(
     wrong=[
         Wrong("the stride for the wavefronts", replace={"stride_3 = 1": "stride_3 = 3"}, because="3 i % 32"),
         Wrong("banks for wavefronts", replace={"stride_2 = 2": "stride_2 = 16"}, because="16 banks are in"),
+        Wrong("twelve for the wavefronts", replace={"stride_12 = 4": "stride_12 = 12"}, because="12 (i - j)"),
         Wrong("half of six", replace={"stride_6 = 2": "stride_6 = 3"}, because="pairs"),
         Wrong("the column forgotten", replace={"of_32 = 32": "of_32 = 1"}, because="Which bank"),
         Wrong("a broadcast as conflict", replace={"cast = 1": "cast = 32"}, because="the same word"),
