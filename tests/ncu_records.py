@@ -161,7 +161,7 @@ def table(record: Record) -> str:
                     for what in COUNTED[kind]
                 ]
                 cells.append(f"{kind.replace('_', ' '):<14}" + "".join(f"{pair:>22}" for pair in pairs))
-        reason = ncu_corpus.known_difference(entry.name)
+        reason = ncu_entries.known_difference(entry.name)
         verdicts.append("known" if reason else "different" if found else "equal")
         verdict = f"known: {reason}" if reason else verdicts[-1]
         lines += [f"{entry.name:<44}{cells[0] if cells else 'no access':<82}{verdict}"]

@@ -76,6 +76,13 @@ PATCHED = (
     *(f"smsp__sass_branch_targets_threads_{kind}.sum" for kind in ("uniform", "divergent")),
     "smsp__sass_average_branch_targets_threads_uniform.pct",
     *(f"smsp__sass_inst_executed_op_shared_{op}.sum" for op in ("ld", "st", "atom")),
+    # What the addresses alone ask for: the plain counters of wavefronts and conflicts also count when a
+    # store has to wait because a global load's data come in at the same time.
+    *(
+        f"smsp__sass_l1tex_data_{what}_mem_shared_op_{op}.sum"
+        for what in ("bank_conflicts_pipe_lsu", "pipe_lsu_wavefronts")
+        for op in ("ld", "st")
+    ),
     "smsp__sass_inst_executed_op_ldgsts.sum",
     *(f"smsp__sass_l1tex_t_{what}_pipe_lsu_mem_global_op_ldgsts.sum" for what in ("requests", "sectors")),
     "smsp__sass_l1tex_data_pipe_lsu_wavefronts_mem_shared_op_ldgsts.sum",
@@ -149,11 +156,11 @@ def by_entry(rows: Iterable[Row], names: list[str]) -> dict[str, list[Row]]:
     for row in rows:
         if row.kernel not in ours:
             continue  # PyTorch fills tensors with kernels of its own
-        corpus_name = row.kernel.removesuffix("_kernel")
+        name = row.kernel.removesuffix("_kernel")
         if row.kernel == "entry_marker":
             current = names[row.blocks - 1]
-        elif corpus_name in ncu_corpus.KERNELS:
-            found.setdefault(corpus_name, []).append(row)
+        elif name != row.kernel and name in ncu_corpus.KERNELS:  # the course has a conv2d_tiled of its own
+            found.setdefault(name, []).append(row)
         elif current is not None:
             found.setdefault(current, []).append(row)
     return found

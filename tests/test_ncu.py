@@ -38,7 +38,7 @@ def test_counts_are_those_of_nsight_compute(name, record):
     ours, theirs = simulated(entry), record.launches(name)
     assert [kernel for kernel, _ in ours] == [kernel for kernel, _ in theirs]
     found = [differences(mine, its) for (_, mine), (_, its) in zip(ours, theirs, strict=True)]
-    reason = ncu_corpus.known_difference(name)
+    reason = ncu_entries.known_difference(name)
     if reason is None:
         assert not any(found), f"(simulator, ncu): {found}"
     else:
@@ -52,6 +52,6 @@ def test_the_appendix_says_what_was_recorded():
         assert machine[what] in text
     groups = [read_kernels(getattr(ncu_corpus, name)) for name in ("GLOBAL", "CONTROL", "SHARED", "ATOMICS")]
     alike = [k for k in read_kernels(ncu_corpus.CHOICE) if not ncu_corpus.known_difference(k.name)]
-    course = [name for name in ENTRIES if not ncu_entries.is_corpus(name)]
+    course = [n for n in ENTRIES if not ncu_entries.is_corpus(n) and n not in ncu_entries.KNOWN]
     for group in (*groups, read_kernels(ncu_corpus.REAL) + alike, course):
         assert f"| {len(group)} | equal |" in text

@@ -233,3 +233,25 @@ def test_a_wide_access_that_ends_outside_or_begins_with_its_tensor(first, last, 
     wide = compile_text("#include <torch/extension.h>" + WIDE, name="wide").wide
     with pytest.raises(KernelError, match=words):
         wide(torch.arange(9.0)[first:last])
+
+
+FAR = """
+__global__ void far_kernel(const float* x, float* y, int d) {
+    __shared__ float tile[32];
+    tile[threadIdx.x] = x[threadIdx.x];
+    __syncthreads();
+    y[threadIdx.x] = tile[int(threadIdx.x) + d];
+}
+torch::Tensor far(torch::Tensor x, int64_t d) {
+    auto y = torch::empty_like(x);
+    far_kernel<<<1, 32>>>(x.data_ptr<float>(), y.data_ptr<float>(), d);
+    return y;
+}
+"""
+
+
+@pytest.mark.parametrize("distance", [-1, -2_000, -100_000, 100, 20_000])
+def test_an_index_far_outside_a_shared_array_is_said_to_be_its(distance):
+    far = compile_text("#include <torch/extension.h>" + FAR, name="far").far
+    with pytest.raises(KernelError, match=f"reads element {distance} of tile in shared memory, which has 32"):
+        far(torch.zeros(32), distance)

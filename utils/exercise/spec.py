@@ -180,7 +180,7 @@ def load(name: str, folder: Path | None = None) -> Exercise:
     home = folder / name
     known = names(folder)
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
         advice = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(known)}."
         raise UnknownExercise(f"there is no exercise {name!r}. {advice}")
     module_spec = importlib.util.spec_from_file_location(f"exercise_{name}", home / "spec.py")

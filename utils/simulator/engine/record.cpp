@@ -131,10 +131,12 @@ void Worker::out_of_bounds(uintptr_t address, unsigned bytes, Access access, uin
         uint64_t d = address < r->base ? r->base - address : address + bytes - (r->base + r->bytes);
         if (d < distance) distance = d, nearest = r;
     };
-    const bool in_arena = address - reinterpret_cast<uintptr_t>(arena_) < (1 << 20);
-    if (in_arena)
+    // Shared arrays lie in the arena; an index far below zero leaves it, for what the system put below.
+    const uintptr_t arena = reinterpret_cast<uintptr_t>(arena_);
+    const bool in_arena = address - arena < (1 << 20);
+    if (in_arena || arena - address <= (1 << 20))
         for (size_t i = 0; i < shared_count_; ++i) consider(shared_pool_[i].get());
-    else
+    if (!in_arena)
         for (Region* r : context->regions) consider(r);
     Error e = error_here(kOutOfBounds, kPlain, pc);
     e.access = access, e.bytes = static_cast<int>(bytes), e.space = in_arena ? kShared : kGlobal;
