@@ -39,6 +39,11 @@ def stores(cell):
         f"{counts.requests:,} store requests with {counts.sectors:,} sectors for 600 outputs in a row;"
         " 19 with 75 are enough"
     )
+    loads = launch(cell).global_load
+    assert loads.requests <= 228, (
+        f"{loads.requests:,} load requests for 600 outputs, 228 are enough: 19 warps, 6 products, 2 loads for"
+        " each. Does the kernel read the output before it writes it?"
+    )
 
 
 def blocks(cell):
@@ -67,6 +72,11 @@ exercise = Exercise(
     ],
     starter_fails="the wrong elements are 256 times what they should be",
     wrong=[
+        Wrong(
+            "adds to what the launcher put there",
+            replace={"output[i] = sum": "output[i] += sum"},
+            because="Does the kernel read the output before it writes it?",
+        ),
         Wrong(
             "every output its thread, the atomic stays",
             replace={"output[i] = sum": "atomicAdd(&output[i], sum)"},

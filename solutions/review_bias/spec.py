@@ -22,11 +22,13 @@ def verdict(cell, candidate):
 
 
 def right(x, weight, bias, stride, padding):
-    """A right kernel. It adds in another order than PyTorch, as any kernel of yours would."""
-    back = None if bias is None else bias.flip(0)
-    out = conv2d(x.flip(1, 2, 3), weight.flip(0, 1, 2, 3), back, stride=1, padding=padding).flip(1, 2, 3)
-    out = out[:, :, ::stride, ::stride].contiguous()
-    return out + out.abs() * 2.0**-23
+    """A right kernel. It adds one product after the other, the last one first, and the bias at the end."""
+    single = torch.zeros_like(weight)
+    total = torch.zeros_like(conv2d(x, weight, None, stride, padding))
+    for tap in reversed(range(weight[0].numel())):
+        single.zero_().flatten(1)[:, tap] = weight.flatten(1)[:, tap]
+        total = total + conv2d(x, single, None, stride, padding)
+    return total if bias is None else total + bias.view(-1, 1, 1)
 
 
 def accepts(cell):

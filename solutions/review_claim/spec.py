@@ -5,13 +5,14 @@ from utils.recordings import recorded
 
 
 def slower():
-    """How many times cuDNN's time the one-thread-per-output kernel took on the recorded H200."""
+    """How many times cuDNN's time, in fp32 and TF32, the naive kernel took on the recorded H200."""
     rows = recorded("H200")[0].select(["alexnet_conv1"], ["conv2d_naive"]).rows
-    (row,) = [row for row in rows if row["kernel"] == "conv2d_naive" and row["precision"] == "fp32"]
-    return row["ms"] / row["cudnn_ms"]
+    ms = {(row["kernel"], row["precision"]): row["ms"] for row in rows}
+    naive = ms["conv2d_naive", "fp32"]
+    return naive / ms["cudnn", "fp32"], naive / ms["cudnn", "tf32"]
 
 
-FACTOR = slower()
+FACTOR, TF32_FACTOR = slower()
 
 exercise = Exercise(
     title="A claim of speed",
@@ -38,6 +39,7 @@ exercise = Exercise(
             "slower",
             FACTOR,
             {
+                TF32_FACTOR: "that is cuDNN with TF32, another computation. Compare fp32 with fp32.",
                 1 / FACTOR: "that is cuDNN's time divided by the kernel's; the other way round is asked.",
                 5: "that is the claim, turned round. Divide the two times of the table.",
                 0.2: "that is the claim. Divide the two times of the table.",
@@ -65,13 +67,15 @@ exercise = Exercise(
                 "bdeg": "on which machine?",
                 "adeg": "a kernel can win on one layer and lose on all others.",
             },
-            "Five of the eight are needed to repeat a measurement and to believe it.",
+            "Five of the eight are needed to repeat a measurement and to believe it. Write their letters in"
+            ' alphabetical order and nothing between them, like "ach".',
         ),
     ],
     starter_fails="measured has no value yet",
     wrong=[
         Wrong("counts the claim", replace={"measured = 0": "measured = 1"}, because="who measured it"),
         Wrong("the inverse", replace={"9.3": f"{1 / FACTOR:.3f}"}, because="the other way round"),
+        Wrong("the rival in TF32", replace={"9.3": f"{TF32_FACTOR:.1f}"}, because="another computation"),
         Wrong("believes the claim", replace={"slower = 9.3": "slower = 0.2"}, because="that is the claim"),
         Wrong("a flag that optimises", replace={'"nothing"': '"faster code"'}, because="asks for nothing"),
         Wrong("does not ask whether it is right", replace={"abdeg": "abdg"}, because="very fast"),

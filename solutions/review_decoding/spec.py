@@ -1,8 +1,11 @@
 """Pixels decoded with W / stride in place of the output's width: right only where the two are equal."""
 
+import torch
+
 from utils.check import Case, check_conv2d, conv2d_cases
 from utils.exercise.helpers import quietly
 from utils.exercise.spec import Exercise, Wrong
+from utils.simulator import profile
 
 
 def same_size(cell):
@@ -20,6 +23,15 @@ def everything(cell):
     quietly(check_conv2d, cell.conv2d, conv2d_cases(), empty_batch=True, refusals=True)
 
 
+def sectors(cell):
+    """Planes of 17 x 31 outputs: numbered along the rows, a warp stores to 5 sectors at most."""
+    stores = profile(cell.conv2d, torch.zeros(1, 2, 19, 33), torch.zeros(3, 2, 3, 3))[0].global_store
+    assert stores.sectors_per_request <= 5.01, (
+        f"{stores.sectors_per_request:.2f} sectors a store request, at most 5 are needed: neighbouring"
+        " threads should have neighbours of one row, which lie side by side in memory"
+    )
+
+
 exercise = Exercise(
     title="A pixel in the wrong row",
     goal="row and column of a pixel from its number, for every stride, padding and dilation",
@@ -33,6 +45,7 @@ exercise = Exercise(
         ("3 x 3 filters with padding 1", same_size),
         ("AlexNet's options on a small image", alexnet),
         ("right for every shape", everything),
+        ("neighbours store to neighbours", sectors),
     ],
     starter_fails="AlexNet's options on a small image: stem, line 22: race: thread (7, 0, 0)",
     wrong=[
@@ -69,6 +82,11 @@ exercise = Exercise(
                 "int wide = (W + 2 * padding - S) / stride + 1, p = pixel / wide, q = pixel % wide",
             },
             because="right for every shape: stem, line 21: race",
+        ),
+        Wrong(
+            "pixels numbered down the columns",
+            replace={"p = pixel / Q, q = pixel % Q": "p = pixel % P, q = pixel / P"},
+            because="neighbours store to neighbours: ",
         ),
         Wrong(
             "row and column exchanged",

@@ -40,6 +40,16 @@ def frozen(cell):
         agrees(layer.train(mode), x)
 
 
+def without_bias(cell):
+    """bias=False: the layer has no tensor to ask."""
+    layer = cell["FastConv2d"](3, 4, 3, stride=2, padding=1, bias=False).to(device(cell))
+    x = torch.randn(2, 3, 8, 7, device=device(cell))
+    right = nn.functional.conv2d(x.cpu(), layer.weight.detach().cpu(), None, 2, 1)
+    with torch.no_grad():
+        same(layer(x).cpu(), right, "the output with bias=False", 1e-4)
+    same(layer.requires_grad_(False)(x).cpu(), right, "the output with bias=False", 1e-4)
+
+
 def refuses(*wants):
     """A check that a call is refused in which these three, or some of them, want a gradient."""
 
@@ -84,6 +94,7 @@ exercise = Exercise(
         ("refuses to be trained", refuses("weight", "bias")),
         ("refuses for the input's gradient", refuses("input")),
         ("refuses for the bias alone", refuses("bias")),
+        ("a layer without a bias", without_bias),
     ],
     starter_fails="refuses to be trained: weight and bias want a gradient, the layer is in train()",
     wrong=[
@@ -116,6 +127,11 @@ exercise = Exercise(
             "forgets the bias",
             replace={"[x, *self.parameters()]": "[x, self.weight]"},
             because="bias wants a gradient",
+        ),
+        Wrong(
+            "takes a bias for granted",
+            replace={"[x, *self.parameters()]": "[x, self.weight, self.bias]"},
+            because="a layer without a bias: AttributeError",
         ),
         Wrong(
             "says nothing in its error",

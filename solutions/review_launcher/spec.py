@@ -12,8 +12,9 @@ from utils.exercise.helpers import quietly
 from utils.exercise.spec import Exercise, Wrong
 from utils.simulator.run import _SimulatedHost
 
-# Stands before the learner's source: hands over another stream than the default one, notes which stream the
-# launch got, and lets CUDA report an error after each launch.
+# Stands before the learner's source: a machine of several GPUs, GPU 0 the current one, each with a current
+# stream other than the default one. It notes the stream and the current GPU of the launch, and lets CUDA
+# report an error after each launch.
 PROBE = r"""
 #include <torch/extension.h>
 #include <ATen/cuda/CUDAContext.h>
@@ -22,21 +23,48 @@ PROBE = r"""
 
 namespace probe {
 inline cudaStream_t stream = nullptr;
+inline int device = 0, device_of_launch = -1;
 inline bool launched = false, failing = false;
 struct Configuration : sim::Configuration {
     template <class G, class B>
     Configuration(G grid, B block, size_t shared = 0, cudaStream_t given = nullptr)
         : sim::Configuration(grid, block, shared) {
         stream = given;
+        device_of_launch = device;
         launched = true;
     }
 };
 inline cudaError_t last_error() {
     return failing && launched ? cudaErrorInvalidConfiguration : cudaSuccess;
 }
+inline cudaError_t set_device(int number) { return device = number, cudaSuccess; }
+inline cudaError_t get_device(int* number) { return *number = device, cudaSuccess; }
 }  // namespace probe
 
+namespace c10 {
+namespace cuda {
+class ProbeGuard {
+  public:
+    explicit ProbeGuard(std::optional<Device> device) { set(device ? int(device->index()) : before_); }
+    explicit ProbeGuard(Device device) { set(device.index()); }
+    explicit ProbeGuard(int number) { set(number); }
+    ProbeGuard(const ProbeGuard&) = delete;
+    ~ProbeGuard() { probe::device = before_; }
+
+  private:
+    void set(int number) { probe::device = number < 0 ? before_ : number; }
+    int before_ = probe::device;
+};
+inline CUDAStream probe_stream_of(int number = -1) {
+    const int64_t stream = 0x5EED0 + (number < 0 ? probe::device : number);
+    return CUDAStream(reinterpret_cast<cudaStream_t>(stream));
+}
+}  // namespace cuda
+}  // namespace c10
+
 int64_t probe_stream() { return reinterpret_cast<int64_t>(probe::stream); }
+int64_t probe_device_of_launch() { return probe::device_of_launch; }
+int64_t probe_device() { return probe::device; }
 int64_t probe_failing(int64_t on) {
     probe::failing = on != 0;
     probe::launched = false;
@@ -53,8 +81,15 @@ int64_t probe_failing(int64_t on) {
                                       &__VA_ARGS__)
 #define cudaGetLastError ::probe::last_error
 #define cudaPeekAtLastError ::probe::last_error
+#define cudaSetDevice ::probe::set_device
+#define cudaGetDevice ::probe::get_device
+#define CUDAGuard ProbeGuard
+#define OptionalCUDAGuard ProbeGuard
+#define DeviceGuard cuda::ProbeGuard
+#define OptionalDeviceGuard cuda::ProbeGuard
+#define getCurrentCUDAStream probe_stream_of
 """
-STREAM = 0x5EED0
+STREAM = 0x5EED0  # of GPU 0; that of GPU 1 has the next number
 
 
 def simulated(cell, *before):
@@ -136,6 +171,13 @@ def layouts(cell):
         x[..., None].repeat(1, 1, 1, 1, 2),
         weight,
     )
+    refused(
+        conv2d,
+        "a weight of 5 dimensions",
+        "the last one is ignored",
+        x,
+        weight[..., None].repeat(1, 1, 1, 1, 2),
+    )
 
 
 def shapes(cell):
@@ -148,7 +190,7 @@ def shapes(cell):
 
 def strides(cell):
     conv2d = simulated(cell).conv2d
-    for stride in (-1, 0):
+    for stride in (-8, -1, 0):
         refused(conv2d, f"a stride of {stride}", "no window moves like that", *tensors(), stride=stride)
 
 
@@ -169,12 +211,29 @@ def launch_checked(cell):
 
 def current_stream(cell):
     module = simulated(cell, PROBE)
-    with patch.object(_SimulatedHost, "stream", STREAM):
-        module.conv2d(*tensors())
-        given = module.probe_stream()
-    assert given == STREAM, (
+    module.conv2d(*tensors())
+    assert module.probe_stream() == STREAM, (
         "the kernel was launched on the default stream; PyTorch's current one was another. It would not wait"
         " for the work that makes its input"
+    )
+
+
+def gpu_of_input(cell):
+    """Both tensors on GPU 1, and GPU 0 is the current one."""
+    module = simulated(cell, PROBE)
+    with places(input=(True, 1), weight=(True, 1)):
+        module.conv2d(*tensors())
+    given = module.probe_device_of_launch()
+    assert given == 1, (
+        f"input and weight are on GPU 1, and the kernel was launched on GPU {given}, which was the current"
+        " one: a CUDAGuard makes the input's GPU current for as long as the guard's variable lives"
+    )
+    assert module.probe_stream() == STREAM + 1, (
+        "the kernel was launched on GPU 1 with a stream of GPU 0. Each GPU has a current stream of its own:"
+        " ask for it behind the guard"
+    )
+    assert module.probe_device() == 0, (
+        "GPU 0 was current before the call, and GPU 1 is behind it: a CUDAGuard puts back what was"
     )
 
 
@@ -195,7 +254,8 @@ exercise = Exercise(
         "tensor.is_cuda(), tensor.scalar_type(), tensor.dim() and tensor.is_contiguous() are about one"
         " tensor; device() and size(1) must be equal for the two.",
         "The fourth entry between <<< and >>> is the stream: at::cuda::getCurrentCUDAStream(). The third is"
-        " 0. conv2d_naive has all of it.",
+        " 0. Before the launch, const c10::cuda::CUDAGuard guard(input.device()); makes the input's GPU the"
+        " current one. conv2d_naive has all of it.",
         "C10_CUDA_KERNEL_LAUNCH_CHECK(); belongs directly behind the launch: before it there is no error.",
     ],
     checks=[
@@ -207,6 +267,7 @@ exercise = Exercise(
         ("strides that are none", strides),
         ("a launch that fails is told", launch_checked),
         ("PyTorch's current stream", current_stream),
+        ("the input's GPU", gpu_of_input),
     ],
     starter_fails="tensors where the kernel cannot reach them: it takes a weight on the CPU",
     wrong=[
@@ -245,6 +306,38 @@ exercise = Exercise(
             "a weight may have more channels",
             replace={"weight.size(1) == input": "weight.size(1) >= input"},
             because="a weight of 6",
+        ),
+        Wrong(
+            "any stride but 0", replace={"stride >= 1": "stride != 0"}, because="it takes a stride of -8"
+        ),
+        Wrong(
+            "dimensions of the input alone",
+            replace={"TORCH_CHECK(tensor.dim() == 4": "TORCH_CHECK(input.dim() == 4"},
+            because="it takes a weight of 5 dimensions",
+        ),
+        Wrong(
+            "no guard",
+            replace={GUARD + " guard(input.device());\n": ""},
+            because="the input's GPU: input and weight are on GPU 1, and the kernel was launched on GPU 0",
+        ),
+        Wrong(
+            "a guard without a name, gone at once",
+            replace={"const c10::cuda::CUDAGuard guard(input.device());":
+                "c10::cuda::CUDAGuard{input.device()};"},
+            because="the kernel was launched on GPU 0",
+        ),
+        Wrong(
+            "the stream asked for before the guard",
+            replace={
+                GUARD: "    const auto stream = at::cuda::getCurrentCUDAStream();\n" + GUARD,
+                ON_STREAM: ", 256, 0, stream>>>",
+            },
+            because="with a stream of GPU 0",
+        ),
+        Wrong(
+            "the GPU set and never put back",
+            replace={GUARD + " guard(input.device());": "    cudaSetDevice(input.device().index());"},
+            because="GPU 1 is behind it",
         ),
         Wrong("a stride of 0", replace={"stride >= 1": "stride >= 0"}, because="it takes a stride of 0"),
         Wrong(

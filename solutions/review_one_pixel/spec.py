@@ -19,9 +19,9 @@ def everything(cell):
     quietly(check_conv2d, cell.conv2d, conv2d_cases(), empty_batch=True, refusals=True)
 
 
-def launch(cell):
-    """One launch for 3 planes of 17 x 31 outputs, which are 17 warps each, the last one with 15 outputs."""
-    return profile(cell.conv2d, torch.randn(1, 2, 19, 33), torch.randn(3, 2, 3, 3))[0]
+def launch(cell, rows=17, columns=31):
+    """One launch for 3 planes; those of 17 x 31 outputs are 17 warps each, the last one with 15 outputs."""
+    return profile(cell.conv2d, torch.randn(1, 2, rows + 2, columns + 2), torch.randn(3, 2, 3, 3))[0]
 
 
 def store_requests(cell):
@@ -41,8 +41,11 @@ def sectors(cell):
 
 
 def blocks(cell):
-    grid = launch(cell).grid
-    assert grid == (3, 3, 1), f"527 pixels, 3 filters, 1 image: the grid is {grid}, needed (3, 3, 1)"
+    for rows, columns, needed in ((17, 31, 3), (16, 16, 1)):
+        grid = launch(cell, rows, columns).grid
+        assert grid == (needed, 3, 1), (
+            f"{rows * columns} pixels, 3 filters, 1 image: the grid is {grid}, needed ({needed}, 3, 1)"
+        )
 
 
 exercise = Exercise(
@@ -100,6 +103,11 @@ exercise = Exercise(
                 "int64_t(blockIdx.x) * blockDim.x + threadIdx.x": "threadIdx.x * gridDim.x + blockIdx.x"
             },
             because="sectors a store request, at most 5 are needed",
+        ),
+        Wrong(
+            "one block too many where the division is exact",
+            replace={"ceil_div(size.P * size.Q, THREADS)": "size.P * size.Q / THREADS + 1"},
+            because="no more blocks than needed: 256 pixels",
         ),
         Wrong(
             "blocks rounded down",

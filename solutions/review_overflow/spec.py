@@ -78,6 +78,8 @@ exercise = Exercise(
                 ("one image of 3 channels, 32,768 x 32,768", (0, 2, 32767, 32767, 3, 32768, 32768)),
                 ("10,000 images of 2,048 channels, one column", (9999, 2047, 255, 0, 2048, 256, 1)),
                 ("many channels of one image", (0, 2**31 - 2, 0, 1, 2**31 - 1, 1, 2)),
+                ("a million images of 4,096 channels, one pixel", (2**20 - 1, 4095, 0, 0, 4096, 1, 1)),
+                ("two images of one channel, 65,536 x 65,536", (1, 0, 65535, 65535, 1, 65536, 65536)),
             ),
         ),
         (
@@ -100,6 +102,9 @@ exercise = Exercise(
                 ("the product is 2^32, of which 32 bits keep 0", (1, 65536, 256, 256)),
                 ("65,536 images, 65,536 filters", (65536, 65536, 1, 1)),
                 ("one less than 2^31 outputs, before 255 is added", (1, 1, 1, LIMIT)),
+                ("one plane of 65,536 x 65,536", (1, 1, 65536, 65536)),
+                ("65,536 filters, 65,536 rows", (1, 65536, 65536, 1)),
+                ("nearly 2^62 outputs, more digits than a double has", (LIMIT, LIMIT, 1, 1)),
             ),
         ),
     ],
@@ -115,6 +120,16 @@ exercise = Exercise(
             replace={"((int64_t(n) * C + c) * H + h) * W + w": "int64_t((n * C + c) * H + h) * W + w",
 },
             because="input_index(9999, 2047, 255, 0, 2048, 256, 1) is",
+        ),
+        Wrong(
+            "the first product in 32 bits",
+            replace={"((int64_t(n) * C + c) * H": "(int64_t(n * C + c) * H"},
+            because="input_index(1048575, 4095, 0, 0, 4096, 1, 1) is",
+        ),
+        Wrong(
+            "a plane's size in 32 bits",
+            replace={"((int64_t(n) * C + c) * H + h) * W + w": "(int64_t(n) * C + c) * (H * W) + h * W + w"},
+            because="input_index(1, 0, 65535, 65535, 1, 65536, 65536) is",
         ),
         Wrong(
             "the return type left as int",
@@ -138,6 +153,16 @@ exercise = Exercise(
             "blocks counted by an int product",
             replace={"(int64_t(N) * K * P * Q + 255)": "(N * K * P * Q + int64_t(255))"},
             because="the number of blocks: blocks_needed(8192, 96, 55, 55) is",
+        ),
+        Wrong(
+            "blocks: a plane's size in 32 bits",
+            replace={"(int64_t(N) * K * P * Q + 255)": "(int64_t(N) * K * (P * Q) + 255)"},
+            because="the number of blocks: blocks_needed(1, 1, 65536, 65536) is",
+        ),
+        Wrong(
+            "blocks counted with double",
+            replace={"(int64_t(N) * K * P * Q + 255) / 256": "int64_t((double(N) * K * P * Q + 255) / 256)"},
+            because="the number of blocks: blocks_needed(",
         ),
         Wrong(
             "blocks counted plane by plane",
