@@ -20,8 +20,8 @@ exercise = Exercise(
             174758,
             {
                 174760: "that is L / 3. A window covers 9 places, so the last windows do not fit.",
-                174757: "one too few. Either the plus 1 is missing (the window at place 0 counts too), or you took"
-                " dilation S = 12 where it is dilation (S - 1) + 1 = 9.",
+                174757: "one too few. Either the plus 1 is missing (the window at place 0 counts too), or you"
+                " took dilation S = 12 where it is dilation (S - 1) + 1 = 9.",
                 174756: "dilation S = 12 is more than a window covers: 3 taps, 4 apart, are 9 places.",
                 174759: "dilation (S - 1) = 8 places are lost, not 3 - 1 = 2.",
                 524272: "that is for stride 1: every third place is taken.",
@@ -35,9 +35,10 @@ exercise = Exercise(
             {
                 274.87: "that counts the multiplications. Each product is added to the sum, too.",
                 183.25: "that counts one tap of three: each output is a sum of C S = 192 products.",
-                8.59: "a factor of 64 is missing, and there are two: 64 recordings, and 64 channels in each sum.",
-                4.295: "that is 128 times too little. Either K = 128 is missing, or a 64 (the recordings, or the"
-                " channels of each sum) and the 2 operations of a product.",
+                8.59: "a factor of 64 is missing, and there are two: 64 recordings, and 64 channels in each"
+                " sum.",
+                4.295: "that is 128 times too little. Either K = 128 is missing, or a 64 (the recordings, or"
+                " the channels of each sum) and the 2 operations of a product.",
                 91.62: "that counts one tap of three, and one operation for each product.",
                 1649.2: "with stride 3 there are only a third as many outputs.",
                 549.74e9: "in billions, please: leave out the 10^9.",

@@ -85,7 +85,7 @@ exercise = Exercise(
             "warm cache",
             {
                 "unfinished": "the last event is waited for, and it comes after the thousand rounds.",
-                "overhead": "there is one launch for a thousand rounds: the CPU has nothing to do in between.",
+                "overhead": "it is one launch for a thousand rounds: the CPU has nothing to do in between.",
                 "unequal statistics": "the mean of a thousand equal rounds is a fair number: but of what?",
                 "unchecked": "relu may well be right here. Where do its 25 MB come from?",
             },
