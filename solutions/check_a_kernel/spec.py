@@ -388,7 +388,7 @@ exercise = Exercise(
             because="accepts a function that rounds its results",
         ),
         Wrong(
-            "the bound of 2^-21", replace={"2.0**-24": "2.0**-21 * 1.2"}, because="ten times the bound in one"
+            "the bound of 2^-20", replace={"2.0**-24": "2.0**-20"}, because="ten times the bound in one"
         ),
         Wrong(
             "float32 throughout",
