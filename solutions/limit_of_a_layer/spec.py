@@ -4,7 +4,8 @@ from utils.exercise.spec import Answer, Exercise, Wrong
 
 exercise = Exercise(
     title="The limit of a layer",
-    goal="find the floor of a 1-D layer on an H200 by hand, and what limits it; 1% off is fine",
+    goal="find the floor of a 1-D layer on an H200 by hand, and what limits it; the length exactly, 1% off is"
+    " fine for the rest",
     kind="answer",
     hints=[
         "The length is that of lesson 2: (L - dilation (S - 1) - 1) / stride, rounded down, plus 1.",
@@ -19,7 +20,9 @@ exercise = Exercise(
             174758,
             {
                 174760: "that is L / 3. A window covers 9 places, so the last windows do not fit.",
-                174757: "rounded down is right, but the window at place 0 counts too: plus 1.",
+                174757: "one too few. Either the plus 1 is missing (the window at place 0 counts too), or you"
+                " took dilation S = 12 where it is dilation (S - 1) + 1 = 9.",
+                174756: "dilation S = 12 is more than a window covers: 3 taps, 4 apart, are 9 places.",
                 174759: "dilation (S - 1) = 8 places are lost, not 3 - 1 = 2.",
                 524272: "that is for stride 1: every third place is taken.",
                 524280: "the output is shorter than the input: the stride is 3.",
@@ -31,9 +34,12 @@ exercise = Exercise(
             549.74,
             {
                 274.87: "that counts the multiplications. Each product is added to the sum, too.",
-                183.25: "that leaves out half of the operations, and a third of the taps: C S = 192.",
-                8.59: "the sum goes over all 64 input channels.",
-                4.295: "the sum goes over all 64 input channels, and each product is two operations.",
+                183.25: "that counts one tap of three: each output is a sum of C S = 192 products.",
+                8.59: "a factor of 64 is missing, and there are two: 64 recordings, and 64 channels in each"
+                " sum.",
+                4.295: "that is 128 times too little. Either K = 128 is missing, or a 64 (the recordings, or"
+                " the channels of each sum) and the 2 operations of a product.",
+                91.62: "that counts one tap of three, and one operation for each product.",
                 1649.2: "with stride 3 there are only a third as many outputs.",
                 549.74e9: "in billions, please: leave out the 10^9.",
             },
@@ -48,6 +54,7 @@ exercise = Exercise(
                 8.59: "that is the input alone. The output has to be written, too.",
                 5.726: "that is the output alone. The input has to be read, too.",
                 25.77: "that is the output's length taken as the input's: the stride makes it a third.",
+                13.333: "that is in GiB, 2^30 bytes. Here G is 10^9, as in 4.3 TB/s.",
                 28.63: "every number crosses once: a float has four bytes, not eight.",
                 14316.0: "in billions of bytes, please.",
             },
@@ -93,6 +100,13 @@ exercise = Exercise(
     wrong=[
         Wrong("the input's length by the stride", replace={"174758": "524280 / 3"}, because="do not fit"),
         Wrong("multiplications alone", replace={"549.74": "274.87"}, because="added to the sum, too"),
+        Wrong("dilation S", replace={"174758": "(524280 - 4 * 3) // 3 + 1"}, because="dilation S = 12"),
+        Wrong("no plus 1", replace={"174758": "(524280 - 4 * 2 - 1) // 3"}, because="plus 1 is missing"),
+        Wrong("1% off", replace={"174758": "174759"}, because="3 - 1 = 2"),
+        Wrong("N forgotten", replace={"549.74": "549.74 / 64"}, because="64 recordings"),
+        Wrong("K forgotten", replace={"549.74": "549.74 / 128"}, because="K = 128 is missing"),
+        Wrong("taps forgotten", replace={"549.74": "549.74 / 3"}, because="one tap of three"),
+        Wrong("GiB", replace={"14.316": "14.316e9 / 2**30"}, because="in GiB"),
         Wrong("numbers for bytes", replace={"14.316": "3.579"}, because="four bytes"),
         Wrong("the output forgotten", replace={"14.316": "8.59"}, because="the input alone"),
         Wrong("upside down", replace={"38.4": "1 / 38.4"}, because="the other way round"),

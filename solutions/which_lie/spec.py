@@ -2,6 +2,30 @@
 
 from utils.exercise.spec import Answer, Exercise, Wrong
 
+NAMES = (
+    "unfinished",
+    "cold start",
+    "warm cache",
+    "overhead",
+    "weak rival",
+    "other precision",
+    "unequal statistics",
+    "unchecked",
+    "easy data",
+)
+
+
+class Lie(Answer):
+    """One of the nine names; warm_cache and Warm-Cache are as good as warm cache."""
+
+    def check(self, cell):
+        given = cell.get(self.name, ...)
+        if isinstance(given, str):
+            given = " ".join(given.replace("_", " ").replace("-", " ").lower().split())
+            assert given in NAMES, f"{self.name} = {given!r} is none of the nine names"
+        super().check({**cell, self.name: given})
+
+
 exercise = Exercise(
     title="Which lie?",
     goal="name the lie that each of the six claims tells",
@@ -14,7 +38,7 @@ exercise = Exercise(
         "Claim 3: when did the output get its values? Claim 6: what would cuDNN do if one let it choose?",
     ],
     answers=[
-        Answer(
+        Lie(
             "claim_1",
             "overhead",
             {
@@ -25,7 +49,7 @@ exercise = Exercise(
             },
             "The profiler saw 0.003 ms of work. What are the other 0.028?",
         ),
-        Answer(
+        Lie(
             "claim_2",
             "other precision",
             {
@@ -35,7 +59,7 @@ exercise = Exercise(
             },
             "An error of 0.02 on values around 20 is a thousandth. Which numbers are rounded so coarsely?",
         ),
-        Answer(
+        Lie(
             "claim_3",
             "unchecked",
             {
@@ -45,7 +69,7 @@ exercise = Exercise(
             },
             "Where do the numbers in the new kernel's output come from, if it writes none?",
         ),
-        Answer(
+        Lie(
             "claim_4",
             "unfinished",
             {
@@ -56,18 +80,18 @@ exercise = Exercise(
             },
             "At which line do the CPU and the GPU meet again, and where does the clock stop?",
         ),
-        Answer(
+        Lie(
             "claim_5",
             "warm cache",
             {
-                "unfinished": "the last event is waited for, and it comes after a thousand calls.",
-                "overhead": "a thousand calls in a queue: the GPU is never idle between them.",
-                "unequal statistics": "the mean of a thousand equal calls is a fair number: but of what?",
+                "unfinished": "the last event is waited for, and it comes after the thousand rounds.",
+                "overhead": "it is one launch for a thousand rounds: the CPU has nothing to do in between.",
+                "unequal statistics": "the mean of a thousand equal rounds is a fair number: but of what?",
                 "unchecked": "relu may well be right here. Where do its 25 MB come from?",
             },
             "How many bytes a second are 25 MB in 0.0045 ms, and what can the memory do?",
         ),
-        Answer(
+        Lie(
             "claim_6",
             "weak rival",
             {
@@ -98,8 +122,10 @@ exercise = Exercise(
         Wrong(
             "4: overhead", replace={'claim_4 = "unfinished"': 'claim_4 = "overhead"'}, because="look slower"
         ),
-        Wrong("5: overhead", replace={'"warm cache"\n': '"overhead"\n'}, because="never idle"),
+        Wrong("5: overhead", replace={'"warm cache"\n': '"overhead"\n'}, because="one launch for a thousand"),
         Wrong("6: cold start", replace={'"weak rival"\n': '"cold start"\n'}, because="both were warmed up"),
-        Wrong("no name of the list", replace={'"unfinished"\n': '"slow"\n'}, because="not right"),
+        Wrong(
+            "no name of the list", replace={'"unfinished"\n': '"slow"\n'}, because="none of the nine names"
+        ),
     ],
 )

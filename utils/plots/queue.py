@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from utils.plots.canvas import INK, KERNEL, PAPER, RIVAL, SOFT, image
 
 _LANES = {"cpu": 1.0, "gpu": 0.0}
+_READABLE = 0.075  # of the whole width: a narrower box has no room for its name
 _FACES = {"kernel": KERNEL, "flush": RIVAL, "wait": PAPER}
 
 
@@ -32,12 +33,16 @@ def queue_timeline(
         raise ValueError("this stand-in has done nothing yet: there is nothing to draw")
     marks = dict(marks or {})
     end = max([span.end for span in gpu.trace] + [stop for _, stop in marks.values()])
-    height = 1.9 + 0.32 * len(marks)
+    narrow = [s for s in gpu.trace if s.who == "cpu" and 0 < s.end - s.start <= _READABLE * end]
+    longest = max((len(span.what) for span in narrow), default=0)  # written upwards, above their boxes
+    above = 0.057 * longest  # inches
+    low = -0.45 - 0.42 * len(marks)
+    scale = (1.0 + 0.32 * len(marks)) / (1.95 - low)  # inches a unit
+    height = 1.9 + 0.32 * len(marks) + above
     figure = Figure(figsize=(8.4, height))
     axes = figure.add_axes((0.06, 0.5 / height, 0.92, 1 - 0.9 / height))
-    low = -0.45 - 0.42 * len(marks)
     axes.set_xlim(0, end * 1.04)
-    axes.set_ylim(low, 1.95)
+    axes.set_ylim(low, 1.95 + above / scale)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.set_yticks([0.3, 1.3], ["GPU", "CPU"], fontsize=9, color=INK)
@@ -50,10 +55,15 @@ def queue_timeline(
         face = _FACES.get(span.what, "#f4b65f")
         box = {"facecolor": face, "edgecolor": INK, "linewidth": 0.7, "linestyle": style}
         axes.add_patch(Rectangle((span.start, y), width, 0.6, **box))
-        if width > 0.075 * end:
+        if span in narrow:
+            axes.text(
+                span.start + width / 2, 1.68, span.what, fontsize=7, color=INK, ha="center", rotation=90
+            )
+        elif width > _READABLE * end:
             ink = PAPER if face == KERNEL else INK
             middle = span.start + width / 2
-            axes.text(middle, y + 0.3, span.what, fontsize=8, color=ink, ha="center", va="center")
+            size = 8 if width > 0.12 * end else 7
+            axes.text(middle, y + 0.3, span.what, fontsize=size, color=ink, ha="center", va="center")
     for number, event in enumerate(gpu.events, start=1):
         axes.plot([event.time, event.time], [-0.12, 0.72], color=INK, linewidth=1.8)
         text = f"event {number}"
@@ -61,6 +71,7 @@ def queue_timeline(
     for number, (name, (start, stop)) in enumerate(marks.items()):
         y = -0.5 - 0.42 * number
         arrow = {"arrowstyle": "|-|,widthA=0.25,widthB=0.25", "color": INK, "linewidth": 1.0}
+        arrow |= {"shrinkA": 0, "shrinkB": 0}
         axes.annotate("", (start, y), (stop, y), arrowprops=arrow)
         text = f"{name}: {stop - start:.2f} ms"
         if stop - start > 0.5 * end:
