@@ -10,7 +10,6 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import ncu_corpus  # noqa: E402
 import ncu_entries  # noqa: E402
 from ncu_entries import Entry  # noqa: E402
 

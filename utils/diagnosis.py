@@ -167,7 +167,7 @@ def _hints(outcome: Outcome, actual: torch.Tensor, wrong: torch.Tensor) -> Itera
     solid = wrong & (outcome.expected.abs() > 1e-3)
     if solid.any():
         quotient = actual[solid] / outcome.expected[solid]
-        factor = round(float(quotient[0])) if torch.isfinite(quotient[0]) else 0
+        factor = round(float(quotient[0])) if quotient[0].abs() < 1e9 else 0  # NaN is not below either
         if factor >= 2 and bool(((quotient - factor).abs() < 1e-3 * factor).all()):
             yield (
                 f"the wrong elements are {factor} times what they should be: added up {factor} times."
