@@ -37,18 +37,34 @@ def input_requests(cell):
     ]
 
 
+def length(cell):
+    """Windows of 11, 3 apart: 64 of them cover 200 elements; all 8 channels fit into one stage."""
+    seen = profile(cell.conv1d, torch.ones(1, 8, 1544), torch.ones(16, 8, 3), stride=3, dilation=5)[
+        0
+    ].shared_bytes
+    assert seen <= 4 * 8 * 200, (
+        f"a block asks for {seen:,} bytes; 8 channels of 200 floats are 6,400. The last window begins"
+        " TILE_Q - 1 strides behind the first one"
+    )
+
+
 def requests(cell):
-    seen = len(input_requests(cell))
+    loads = input_requests(cell)
+    seen, warps = len(loads), len({load.warp for load in loads})
     assert seen * 4 <= NAIVE, (
         f"a block makes {seen} load requests of the input for its 64 x 8 outputs; at most {NAIVE // 4} are"
         f" allowed, a quarter of the {NAIVE} of conv1d_naive"
     )
+    assert warps >= 8, f"{warps} of the block's 16 warps load the input, and the others wait: share the work"
 
 
 def sectors(cell):
     loads = input_requests(cell)
     mean = sum(load.sectors for load in loads) / len(loads)
-    assert mean <= 4.6, f"a load request of the input moves {mean:.2f} sectors; at most 4.6 are allowed"
+    assert mean <= 4.6, (
+        f"a load request of the input moves {mean:.2f} sectors; at most 4.6 are allowed."
+        " Do neighbouring threads load neighbouring elements?"
+    )
 
 
 exercise = Exercise(
@@ -74,6 +90,7 @@ exercise = Exercise(
         ("bias", cases("bias")),
         ("several stages", several_stages),
         ("everything together, no images", cases("everything together", empty_batch=True, refusals=True)),
+        ("length of the tile", length),
         ("load requests of the input", requests),
         ("sectors a request", sectors),
     ],
@@ -98,6 +115,19 @@ exercise = Exercise(
             "dilation forgotten in the tile's length",
             replace={"dilation * (size.S - 1) + 1": "(size.S - 1) + 1"},
             because="dilation: conv1d_tiled, line",
+        ),
+        Wrong(
+            "one stride too many",
+            replace={"(TILE_Q - 1) * stride +": "TILE_Q * stride +", "(size.S - 1) + 1;": "(size.S - 1);"},
+            because="length of the tile: a block asks for 6,464 bytes",
+        ),
+        Wrong(
+            "staged by two warps of sixteen",
+            replace={
+                "for (int c = threadIdx.y; c < depth; c += TILE_K)":
+                "for (int c = 0; threadIdx.y == 0 && c < depth; ++c)",
+            },
+            because="load requests of the input: 2 of the block's 16 warps load the input",
         ),
         Wrong("the halo one short", replace={"x < tile_l": "x < tile_l - 1"}, because="uninitialized-read"),
         Wrong(

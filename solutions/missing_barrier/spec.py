@@ -5,7 +5,7 @@ import torch
 from utils.check import Case, check_conv1d, conv1d_cases
 from utils.exercise.helpers import quietly, same
 from utils.exercise.spec import Exercise, Wrong
-from utils.simulator import profile
+from utils.simulator import profile, trace
 
 
 def simulated(*cases):
@@ -24,6 +24,16 @@ def simulated(*cases):
     return check
 
 
+def tile_and_barriers(cell):
+    """One block, 3 channels: the sum reads the tile, and no channel takes more than two barriers."""
+    found = trace(cell.conv1d, torch.ones(1, 3, 258), torch.ones(2, 3, 3), warp=None)
+    assert any(request.kind == "shared_load" for request in found), (
+        "nothing reads the tile any more: keep it, and repair the barriers around it"
+    )
+    seen = len(found.barriers)
+    assert seen <= 6, f"a block waits at {seen} barriers for 3 channels; two a channel are enough"
+
+
 def everything_else(cell):
     plain = [case for case in conv1d_cases() if not case.needs]
     quietly(check_conv1d, cell.conv1d, plain, empty_batch=True, refusals=True)
@@ -39,7 +49,8 @@ exercise = Exercise(
         "Two moments need a barrier: all have written before anybody reads, and all have read before anybody"
         " writes the next channel. Both stand in the loop, and in no branch.",
         "A thread without an output still has an element of the tile to load. It must not leave: put a"
-        " condition around the sum and around the store instead.",
+        " condition around the sum and around the store instead. (Around the sum, as beyond Q it may read"
+        " elements of the tile that nobody has stored.)",
     ],
     checks=[
         ("one channel, whole blocks", simulated(Case("", 1, 1, (258,), 2, (3,)))),
@@ -49,6 +60,7 @@ exercise = Exercise(
             simulated(Case("", 1, 2, (202,), 3, (3,)), Case("", 2, 3, (9,), 2, (4,))),
         ),
         ("a halo as large as the tile", simulated(Case("", 1, 2, (383,), 1, (128,)))),
+        ("two barriers a channel", tile_and_barriers),
         ("every shape", everything_else),
     ],
     starter_fails="one channel, whole blocks: conv1d_small, line 21: race",
@@ -105,6 +117,26 @@ exercise = Exercise(
             "threads without an output load nothing",
             replace={"if (q < L) tile": "if (q < Q) tile"},
             because="a block that is not full: conv1d_small, line 20: uninitialized-read",
+        ),
+        Wrong(
+            "no guard around the sum",
+            replace={"        if (q < Q) {\n": "        {\n"},
+            because="a block that is not full: conv1d_small, line 20: uninitialized-read",
+        ),
+        Wrong(
+            "a third barrier",
+            replace={"        if (threadIdx.x < S": "        __syncthreads();\n        if (threadIdx.x < S"},
+            because="two barriers a channel: a block waits at 9 barriers for 3 channels",
+        ),
+        Wrong(
+            "no tile, so no barrier",
+            replace={
+                "* S + s];\n        }\n        __syncthreads();  // everybody has read it":
+                "* S + s];\n        }",
+                "        __syncthreads();  // the tile is complete\n": "",
+                "tile[threadIdx.x + s] *": "row[q + s] *",
+            },
+            because="two barriers a channel: nothing reads the tile any more",
         ),
         Wrong("loads past the end", replace={"if (q < L) tile": "tile"}, because="out-of-bounds"),
     ],

@@ -24,11 +24,13 @@ def many_weights(cell):
 
 
 def large_tiles(cell):
-    """Over 48 KB of weights: the launch has to ask for them."""
+    """Over 48 KB of weights in each of two filters: the launch has to ask for one."""
     options = {"stride": 1, "padding": 0, "dilation": 1}
-    x, w = torch.ones(1, 2000, 8), torch.ones(1, 2000, 7)  # 56,000 bytes of weights
-    assert profile(cell.conv1d, x, w, **options)[0].shared_bytes >= 57_000, (
-        "the weights need shared memory, too"
+    x, w = torch.ones(1, 2000, 8), torch.ones(2, 2000, 7)  # 56,000 bytes of weights in a filter
+    seen, needed = profile(cell.conv1d, x, w, **options)[0].shared_bytes, 4 * (262 + 14_000)
+    assert seen >= needed, f"a block asks for {seen:,} bytes: the weights need shared memory, too"
+    assert seen <= needed + 64, (
+        f"a block asks for {seen:,} bytes, and {needed:,} are enough: it uses one output channel's filter"
     )
 
 
@@ -86,6 +88,11 @@ exercise = Exercise(
             "no shared memory asked for",
             replace={"tile_l + size.C * int64_t(size.S);": "tile_l;"},
             because="out-of-bounds",
+        ),
+        Wrong(
+            "shared memory for all filters",
+            replace={"size.C * int64_t(size.S);": "weight.numel();"},
+            because="shared memory for both: a block asks for 113,048 bytes, and 57,048 are enough",
         ),
         Wrong(
             "one weight a thread",
