@@ -5,6 +5,7 @@ import torch
 from simulated import compile_text
 
 from utils.errors import CompileError, KernelError
+from utils.simulator import profile
 from utils.simulator.rewriting import rewrite
 
 PLAIN = "__global__ void plain(float* y, float v) { y[blockIdx.x * blockDim.x + threadIdx.x] += v; }\n"
@@ -229,6 +230,29 @@ def shared(request):
 def test_shared_memory(shared, name):
     x = torch.arange(64.0)
     assert getattr(shared, name)(x).tolist() == x.flip(0).tolist()
+
+
+POINTERS = """
+#include <torch/extension.h>
+template <int N> __global__ void twice(float* y) { y[threadIdx.x] *= 2 * N; }
+__global__ void other(float* y) { y[threadIdx.x] = 0; }
+void one_kernel(torch::Tensor x, int64_t n) {
+    auto k = n > 3 ? twice<4> : twice<1>;
+    if (n == 2) k = twice<2>;
+    k<<<1, 32>>>(x.data_ptr<float>());
+    (*k)<<<1, 32>>>(x.data_ptr<float>());
+}
+void two_kernels(torch::Tensor x, int64_t n) {
+    void (*either)(float*) = n > 3 ? twice<4> : other;
+    either<<<1, 32>>>(x.data_ptr<float>());
+}
+"""
+
+
+def test_a_launch_through_a_variable_is_named_after_its_kernel():
+    module = compile_text(POINTERS)
+    assert [launch.name for launch in profile(module.one_kernel, torch.ones(32), 2)] == ["twice", "twice"]
+    assert [launch.name for launch in profile(module.two_kernels, torch.ones(32), 5)] == ["either"]
 
 
 def test_lines_stay_where_they_are():

@@ -84,18 +84,6 @@ __global__ void __launch_bounds__(32 * MOST_WARPS, 2)
     // <<< gap
 }
 
-// Launches the kernel for one stride, with the shared memory that it needs.
-template <int STRIDE>
-static void launch(dim3 grid, dim3 block, int64_t bytes, const torch::Tensor& input,
-                   const torch::Tensor& weight, const std::optional<torch::Tensor>& bias,
-                   torch::Tensor& output, const Conv1d& size, const Tile& tile) {
-    shared_bytes(conv1d_registers<STRIDE>, bytes, "tile and filters");
-    conv1d_registers<STRIDE><<<grid, block, bytes, at::cuda::getCurrentCUDAStream()>>>(
-        input.data_ptr<float>(), weight.data_ptr<float>(), data_or_null(bias), output.data_ptr<float>(), size,
-        tile);
-    C10_CUDA_KERNEL_LAUNCH_CHECK();
-}
-
 torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,
                      std::optional<torch::Tensor> bias = std::nullopt, int64_t stride = 1,
                      int64_t padding = 0, int64_t dilation = 1) {
@@ -109,14 +97,17 @@ torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,
     const c10::cuda::CUDAGuard guard(input.device());
     const dim3 block(32, warps);
     const dim3 grid = grid_of(ceil_div(size.K, warps * CHANNELS), ceil_div(size.Q, TILE_Q), size.N);
-    const int64_t bytes = depth * channel * sizeof(float);
-    const Tile tile{int(l), int(pitch), int(depth)};
     auto output = torch::empty({size.N, size.K, size.Q}, input.options());
     if (size.N == 0) return output;  // CUDA refuses to launch a grid without blocks
 
-    if (stride == 1) launch<1>(grid, block, bytes, input, weight, bias, output, size, tile);
-    if (stride == 2) launch<2>(grid, block, bytes, input, weight, bias, output, size, tile);
-    if (stride == 3) launch<3>(grid, block, bytes, input, weight, bias, output, size, tile);
-    if (stride > 3) launch<0>(grid, block, bytes, input, weight, bias, output, size, tile);
+    auto kernel = stride == 1   ? conv1d_registers<1>
+                  : stride == 2 ? conv1d_registers<2>
+                  : stride == 3 ? conv1d_registers<3>
+                                : conv1d_registers<0>;
+    const int bytes = shared_bytes(kernel, depth * channel * sizeof(float), "tile and filters");
+    kernel<<<grid, block, bytes, at::cuda::getCurrentCUDAStream()>>>(
+        input.data_ptr<float>(), weight.data_ptr<float>(), data_or_null(bias), output.data_ptr<float>(), size,
+        Tile{int(l), int(pitch), int(depth)});
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
     return output;
 }

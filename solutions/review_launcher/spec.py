@@ -71,10 +71,10 @@ int64_t probe_failing(int64_t on) {
     return on;
 }
 
-#undef SIM_LAUNCH
+#undef SIM_LAUNCH_NAMED
 #undef SIM_LAUNCH_TYPED
-#define SIM_LAUNCH(line, configuration, ...)                                          \
-    sim::launcher(#__VA_ARGS__, line, probe::Configuration(SIM_UNWRAP configuration), \
+#define SIM_LAUNCH_NAMED(name, line, configuration, ...)                      \
+    sim::launcher(name, line, probe::Configuration(SIM_UNWRAP configuration), \
                   [&](auto... sim_arguments) SIM_RAW { __VA_ARGS__(sim_arguments...); })
 #define SIM_LAUNCH_TYPED(line, configuration, ...)                                                        \
     sim::typed_launcher<&__VA_ARGS__>(#__VA_ARGS__, line, probe::Configuration(SIM_UNWRAP configuration), \

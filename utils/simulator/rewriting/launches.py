@@ -13,6 +13,8 @@ from utils.simulator.rewriting.tokens import (
 
 
 def rewrite_launches(tokens: list[Token], plain_kernels: set[str]) -> list[Token]:
+    solid = [t for t in tokens if t.solid]
+    declared = set(_declarations(solid))
     result: list[Token] = []
     i = 0
     while i < len(tokens):
@@ -33,11 +35,40 @@ def rewrite_launches(tokens: list[Token], plain_kernels: set[str]) -> list[Token
         del result[start:]
         name = kernel.rstrip()
         newlines = "\n" * kernel[len(name) :].count("\n")
-        macro = "SIM_LAUNCH_TYPED" if name.rpartition("::")[2] in plain_kernels else "SIM_LAUNCH"
-        launch = f"{macro}({token.line}, ({configuration}), {name}){newlines}"
+        behind = None if name in declared else _pointed_at(name.strip("(*) "), solid, declared)
+        if name.rpartition("::")[2] in plain_kernels:
+            launch = f"SIM_LAUNCH_TYPED({token.line}, ({configuration}), {name}){newlines}"
+        elif behind:
+            launch = f'SIM_LAUNCH_NAMED("{behind}", {token.line}, ({configuration}), {name}){newlines}'
+        else:
+            launch = f"SIM_LAUNCH({token.line}, ({configuration}), {name}){newlines}"
         result.append(Token("code", launch, token.line))
         i = close + 1
     return result
+
+
+def _declarations(solid: list[Token]) -> dict[str, list[int]]:
+    """Where the name of each kernel stands in its declarations."""
+    texts = [t.text for t in solid]
+    places: dict[str, list[int]] = {}
+    for i, text in enumerate(texts):
+        j = kernel_name(solid, texts, i) if text == "__global__" else None
+        if j is not None:
+            places.setdefault(texts[j], []).append(j)
+    return places
+
+
+def _pointed_at(name: str, solid: list[Token], kernels: set[str]) -> str | None:
+    """The kernel behind a variable, as in `auto k = wide ? copy<4> : copy<1>; k<<<1, 32>>>(...)`.
+
+    None where `name` is no variable that starts with one kernel, in whatever versions.
+    """
+    texts = [t.text for t in solid]
+    found = set()
+    for i in range(len(texts) - 1):
+        if texts[i] == name and texts[i + 1] == "=" and ";" in texts[i:]:
+            found |= kernels & set(texts[i : texts.index(";", i)])
+    return found.pop() if len(found) == 1 else None
 
 
 def plain_kernels(solid: list[Token]) -> set[str]:
@@ -46,13 +77,12 @@ def plain_kernels(solid: list[Token]) -> set[str]:
     Only of these does the name alone say which types the parameters have.
     """
     texts = [t.text for t in solid]
-    places: dict[str, list[int]] = {}
+    places = _declarations(solid)
     odd = set()
     for i, text in enumerate(texts):
         j = kernel_name(solid, texts, i) if text == "__global__" else None
         if j is None:
             continue
-        places.setdefault(texts[j], []).append(j)
         before = i - 1
         while before > 0 and (solid[before].kind in ("name", "string") or texts[before] == ")"):
             before -= 1  # static, extern "C", __launch_bounds__(256)

@@ -71,8 +71,11 @@ static constexpr size_t extents[4] = {std::extent_v<T, 0>, std::extent_v<T, 1>, 
 }  // namespace sim
 
 #define SIM_UNWRAP(...) __VA_ARGS__
-#define SIM_LAUNCH(line, configuration, ...)                                        \
-    sim::launcher(#__VA_ARGS__, line, sim::Configuration(SIM_UNWRAP configuration), \
+#define SIM_LAUNCH(line, configuration, ...) SIM_LAUNCH_NAMED(#__VA_ARGS__, line, configuration, __VA_ARGS__)
+
+// For a variable that holds a kernel: `name` is the kernel's.
+#define SIM_LAUNCH_NAMED(name, line, configuration, ...)                    \
+    sim::launcher(name, line, sim::Configuration(SIM_UNWRAP configuration), \
                   [&](auto... sim_arguments) SIM_RAW { __VA_ARGS__(sim_arguments...); })
 
 #define SIM_LAUNCH_TYPED(line, configuration, ...)                                                      \
