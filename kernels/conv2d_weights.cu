@@ -1,7 +1,7 @@
 // conv2d_tiled with the weights staged too: the block copies the filter of its output channel to shared
 // memory, once, and every product reads it from there. A warp's 32 lanes read the same element: a broadcast.
-// Measured on an H200, 2026-11-21, float32: alexnet_conv1 20.9 ms (conv2d_tiled 21.0), blur 0.417 (0.451),
-// resnet_3x3_56 7.00 (8.36).
+// Measured on an H200, 2026-11-21, float32: alexnet_conv1 20.9 ms (conv2d_tiled 21.0), blur 0.417 (0.450),
+// resnet_3x3_56 7.00 (8.35).
 #include "conv.h"
 
 constexpr int TILE_Q = 32, TILE_P = 8;  // outputs of a block, one per thread

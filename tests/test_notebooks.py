@@ -174,3 +174,18 @@ def test_a_spoiled_notebook_is_found(how, complaint):
 
 def test_words_are_those_a_reader_reads():
     assert words("**One** two [three](https://example.org/four) `five`\n```c\nint six;\n```\n$x = 7$") == 4
+
+
+LESSONS = [path for path in NOTEBOOKS if path.name < "9"]  # the appendices are 90 and on
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_has_all_its_parts(path):
+    cells = nbformat.read(path, 4).cells
+    texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    for part in ("**Time:**", "**Needs:**", "\n## What you learned", "\n## Read more"):
+        assert any(part in f"\n{text}" for text in texts), f"there is no {part.strip()}"
+    assert len(set(texts)) == len(texts), "a text stands there twice"
+    starters = {cell.metadata.get("course", {}).get("starter") for cell in cells} - {None}
+    assert len(starters) >= 3, "too few exercises"
+    assert any("image/png" in output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
