@@ -16,6 +16,8 @@ from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 
 from utils.exercise import UnknownExercise, hint, progress, register, solution, spec
+from utils.exercise.lessons import Lesson
+from utils.exercise.views import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL = (ROOT / "kernels" / "moving_average.cu").read_text("utf-8")
@@ -279,3 +281,10 @@ def test_an_interrupt_in_a_real_jupyter_kernel_stops_the_check_and_the_next_cell
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+
+
+def test_the_picture_of_progress_has_a_box_for_every_exercise_and_fits_the_page():
+    lessons = (Lesson("a", tuple(f"a{i}" for i in range(13))), Lesson("b", ("b0",)))
+    picture = Progress(lessons, {"a3": "solved"}).svg()
+    assert picture.count("<rect") == 1 + 14
+    assert 'width="784" height="160"' in picture, "thirteen exercises take four rows, one takes one"

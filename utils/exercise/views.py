@@ -106,10 +106,14 @@ class Progress:
         }  # in the page itself, where its description is read out
 
     def svg(self) -> str:
-        """One row a lesson, one box an exercise; the description says the same in words."""
-        wide, high, left = 150, 30, 260
-        widest = max((len(lesson.exercises) for lesson in self.lessons), default=0)
-        width, height = left + max(1, widest) * wide, max(1, len(self.lessons)) * high + 10
+        """A row or more a lesson, one box an exercise; the description says the same in words."""
+        wide, high, left, most = 146, 30, 200, 4  # 784 wide: what JupyterLab shows without scrolling
+        rows = [
+            (lesson.title if start == 0 else "", lesson.exercises[start : start + most])
+            for lesson in self.lessons
+            for start in range(0, len(lesson.exercises), most)
+        ]
+        width, height = left + most * wide, max(1, len(rows)) * high + 10
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}" height="{height}"'
             f' viewBox="0 0 {width} {height}" style="max-width:100%;height:auto"'
@@ -117,12 +121,10 @@ class Progress:
             f"<title>{html.escape(repr(self))}</title>",
             f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         ]
-        for row, lesson in enumerate(self.lessons):
+        for row, (title, names) in enumerate(rows):
             top = row * high + 5
-            parts.append(
-                f'<text x="8" y="{top + 19}" fill="#222222">{html.escape(_short(lesson.title, 40))}</text>'
-            )
-            for column, name in enumerate(lesson.exercises):
+            parts.append(f'<text x="8" y="{top + 19}" fill="#222222">{html.escape(_short(title, 30))}</text>')
+            for column, name in enumerate(names):
                 x, state = left + column * wide, self._state(name)
                 ink = "#222222" if state != "solved" else "#ffffff"
                 label = html.escape(f"{_MARKS[state]} {_short(name, 18)}")
