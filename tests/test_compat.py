@@ -4,6 +4,7 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
+import all_kernels
 import pytest
 from torch.utils import cpp_extension
 
@@ -21,15 +22,10 @@ def test_every_kernel_compiles_with_torch_s_own_headers(tmp_path):
     names = kernels.names()
     if not (toolkit.root / "include" / "cusparse.h").exists():  # which ATen's header of contexts includes
         names = [name for name in names if "ATen/cuda/" not in kernels.source(name)]
-    # One file for all, each in a namespace of its own: reading torch's headers takes most of the time.
-    text = '#include "conv.h"\n'
-    for name in names:
-        (tmp_path / f"{name}.cu").write_text(kernels.source(name))
-        text += f'namespace file_{name} {{\n#include "{name}.cu"\n}}\n'
-    (tmp_path / "all.cu").write_text(text)
+    everything = all_kernels.write(tmp_path, names)
     folders = [*cpp_extension.include_paths("cpu"), sysconfig.get_paths()["include"], kernels.INCLUDE, STUB]
     command = [toolkit.nvcc, "-arch=sm_90", "-c", "-std=c++20", "-DTORCH_EXTENSION_NAME=all"]
     command += [f"-I{folder}" for folder in folders]
-    done = subprocess.run([*command, "all.cu", "-o", "all.o"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([*command, everything, "-o", "all.o"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(names) > 10

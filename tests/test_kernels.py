@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 
+import all_kernels
 import pytest
 import torch
 import torch.nn.functional as F
@@ -291,12 +292,7 @@ def test_nvcc_compiles_every_kernel(arch, tmp_path):
     toolkit = find_nvcc()
     if toolkit is None:
         pytest.skip("no nvcc here")
-    # One file for all of them, each in a namespace of its own: nvcc reads the headers only once.
-    text = '#include "conv.h"\n'
-    for name in kernels.names():
-        (tmp_path / f"{name}.cu").write_text(kernels.source(name))
-        text += f'namespace file_{name} {{\n#include "{name}.cu"\n}}\n'
-    (tmp_path / "all.cu").write_text(text)
+    everything = all_kernels.write(tmp_path, kernels.names())
     command = [
         toolkit.nvcc,
         f"-arch={arch}",
@@ -308,7 +304,7 @@ def test_nvcc_compiles_every_kernel(arch, tmp_path):
         str(kernels.INCLUDE),
     ]
     command += ["-Werror", "all-warnings"]
-    done = subprocess.run([*command, "all.cu", "-o", "all.o"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([*command, everything, "-o", "all.o"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

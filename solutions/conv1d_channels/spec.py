@@ -2,8 +2,8 @@
 
 import torch
 
-from utils.check import Case, check_conv1d, conv1d_cases
-from utils.exercise.helpers import quietly
+from utils.check import Case
+from utils.exercise.helpers import conv1d_on
 from utils.exercise.spec import Exercise, Wrong
 from utils.simulator import profile
 
@@ -11,12 +11,6 @@ MANY = [  # more than one group of 8 channels, and more than one block along q
     Case("many channels", 2, 3, (300,), 20, (3,), bias=True),
     Case("many channels", 1, 2, (290,), 16, (4,), stride=2, padding=1, bias=True),
 ]
-
-
-def cases(*groups, extra=(), **flags):
-    """A check of the launcher on all cases of these groups."""
-    chosen = [case for case in conv1d_cases() if case.group in groups] + list(extra)
-    return lambda cell: quietly(check_conv1d, cell.conv1d, chosen, **flags)
 
 
 def counted(cell):
@@ -63,12 +57,12 @@ exercise = Exercise(
         " weights. Copy their .x .y .z .w into an array of 8, and add in an unrolled loop.",
     ],
     checks=[
-        ("one output, few channels", cases("one output", "plain")),
-        ("batch and channels", cases("batch and channels")),
-        ("lengths around the size of a block", cases("block edges")),
-        ("stride, padding, dilation", cases("stride", "padding", "dilation")),
-        ("bias", cases("bias", extra=MANY)),
-        ("everything together, no images", cases("everything together", empty_batch=True, refusals=True)),
+        ("one output, few channels", conv1d_on("one output", "plain")),
+        ("batch and channels", conv1d_on("batch and channels")),
+        ("lengths around the size of a block", conv1d_on("block edges")),
+        ("stride, padding, dilation", conv1d_on("stride", "padding", "dilation")),
+        ("bias", conv1d_on("bias", "many channels", more=MANY)),
+        ("everything together, no images", conv1d_on("everything together", empty_batch=True, refusals=True)),
         ("the input is loaded once for 8 channels", global_loads),
         ("shared memory is read less", shared_loads),
     ],

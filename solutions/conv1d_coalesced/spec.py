@@ -3,7 +3,7 @@
 import torch
 
 from utils.check import check_conv1d, conv1d_cases
-from utils.exercise.helpers import quietly
+from utils.exercise.helpers import full_warps, quietly, sectors_of_lines
 from utils.exercise.spec import Exercise, Wrong
 from utils.simulator import profile
 
@@ -20,10 +20,7 @@ def right(cell):
 
 
 def whole_warps(cell):
-    lanes = measured(cell).active_lanes
-    assert lanes >= 24, (
-        f"{lanes:.1f} of 32 lanes take part in a request: lay the block so that warps are full"
-    )
+    full_warps(measured(cell))
 
 
 def store(cell):
@@ -32,13 +29,7 @@ def store(cell):
 
 
 def loads(cell):
-    launch = measured(cell)
-    for line, counts in launch.global_load.by_line.items():
-        each = counts.sectors_per_request
-        assert each <= MOST, (
-            f"the load in line {line} touches {each:.2f} sectors a request, more than {MOST}:"
-            f" {launch.source.line(line).strip()}"
-        )
+    sectors_of_lines(measured(cell), MOST, "load")
 
 
 exercise = Exercise(

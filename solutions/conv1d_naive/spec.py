@@ -2,15 +2,9 @@
 
 import torch
 
-from utils.check import Case, check_conv1d, conv1d_cases
-from utils.exercise.helpers import call, quietly
+from utils.check import Case, check_conv1d
+from utils.exercise.helpers import call, conv1d_on, quietly
 from utils.exercise.spec import Exercise, Wrong
-
-
-def cases(*groups, **flags):
-    """A check of the launcher on all cases of these groups."""
-    chosen = [case for case in conv1d_cases() if case.group in groups]
-    return lambda cell: quietly(check_conv1d, cell.conv1d, chosen, **flags)
 
 
 def length(cell):
@@ -40,14 +34,14 @@ exercise = Exercise(
     ],
     checks=[
         ("length of the output", length),
-        ("one thread, one output", cases("one output", "plain")),
-        ("batch and channels", cases("batch and channels")),
-        ("lengths around the size of a block", cases("block edges")),
-        ("stride", cases("stride")),
-        ("padding", cases("padding")),
-        ("dilation", cases("dilation")),
-        ("bias", cases("bias")),
-        ("everything together, no images", cases("everything together", empty_batch=True, refusals=True)),
+        ("one thread, one output", conv1d_on("one output", "plain")),
+        ("batch and channels", conv1d_on("batch and channels")),
+        ("lengths around the size of a block", conv1d_on("block edges")),
+        ("stride", conv1d_on("stride")),
+        ("padding", conv1d_on("padding")),
+        ("dilation", conv1d_on("dilation")),
+        ("bias", conv1d_on("bias")),
+        ("everything together, no images", conv1d_on("everything together", empty_batch=True, refusals=True)),
     ],
     starter_fails="returned shape (1, 1, 20), expected (N, K, Q) = (1, 1, 6)",
     wrong=[

@@ -8,7 +8,7 @@ from torch.nn.functional import conv1d as torch_conv1d
 
 from utils.check import check_conv1d, conv1d_cases
 from utils.errors import KernelError
-from utils.exercise.helpers import call, quietly
+from utils.exercise.helpers import call, full_warps, quietly, sectors_of_lines
 from utils.exercise.spec import Exercise, Wrong
 from utils.simulator import profile
 
@@ -86,21 +86,11 @@ def measured(cell):
 
 
 def whole_warps(cell):
-    lanes = measured(cell).active_lanes
-    assert lanes >= 24, (
-        f"{lanes:.1f} of 32 lanes take part in a request: lay the block so that warps are full"
-    )
+    full_warps(measured(cell))
 
 
 def sectors(cell):
-    launch = measured(cell)
-    for kind in ("global_load", "global_store"):
-        for line, counts in getattr(launch, kind).by_line.items():
-            each = counts.sectors_per_request
-            assert each <= MOST, (
-                f"the {kind[7:]} in line {line} touches {each:.2f} sectors a request, more than {MOST}:"
-                f" {launch.source.line(line).strip()}"
-            )
+    sectors_of_lines(measured(cell), MOST, "load", "store")
 
 
 exercise = Exercise(

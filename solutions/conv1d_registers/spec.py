@@ -2,8 +2,8 @@
 
 import torch
 
-from utils.check import Case, check_conv1d, conv1d_cases
-from utils.exercise.helpers import quietly
+from utils.check import Case
+from utils.exercise.helpers import conv1d_on
 from utils.exercise.spec import Exercise, Wrong
 from utils.simulator import profile
 
@@ -12,12 +12,6 @@ MANY = [  # several warps, several blocks of channels, several stages of input c
     Case("many channels", 1, 2, (40,), 75, (2,), stride=2, bias=True),
     Case("many channels", 1, 26, (400,), 9, (3,), stride=5, bias=True),
 ]
-
-
-def cases(*groups, extra=(), **flags):
-    """A check of the launcher on all cases of these groups."""
-    chosen = [case for case in conv1d_cases() if case.group in groups] + list(extra)
-    return lambda cell: quietly(check_conv1d, cell.conv1d, chosen, **flags)
 
 
 def per_product(cell, stride):
@@ -60,13 +54,13 @@ exercise = Exercise(
         " channel block_k + warp * CHANNELS + i may be beyond K, output block_q + j * 32 + lane beyond Q.",
     ],
     checks=[
-        ("one output, few channels", cases("one output", "plain")),
-        ("batch and channels", cases("batch and channels")),
-        ("lengths around the size of a block", cases("block edges")),
-        ("stride", cases("stride")),
-        ("padding, dilation", cases("padding", "dilation")),
-        ("bias, many channels", cases("bias", extra=MANY)),
-        ("everything together, no images", cases("everything together", empty_batch=True, refusals=True)),
+        ("one output, few channels", conv1d_on("one output", "plain")),
+        ("batch and channels", conv1d_on("batch and channels")),
+        ("lengths around the size of a block", conv1d_on("block edges")),
+        ("stride", conv1d_on("stride")),
+        ("padding, dilation", conv1d_on("padding", "dilation")),
+        ("bias, many channels", conv1d_on("bias", "many channels", more=MANY)),
+        ("everything together, no images", conv1d_on("everything together", empty_batch=True, refusals=True)),
         ("requests a product", requests),
         ("wavefronts a product", wavefronts),
     ],

@@ -3,7 +3,7 @@
 import torch
 
 from utils.check import Case, check_conv1d, conv1d_cases, error_bound
-from utils.exercise.helpers import call, quietly, same
+from utils.exercise.helpers import call, device_of, quietly, same
 from utils.exercise.spec import Exercise, Wrong
 from utils.simulator import trace
 
@@ -27,7 +27,7 @@ def slice_of(shape, first):
 
 
 def storage_that_begins_anywhere(cell):
-    device = "cuda" if getattr(cell.conv1d, "backend", "") in ("cuda", "torch") else "cpu"
+    device = device_of(cell.conv1d)
     weight = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(8))
     for first in (1, 2, 3):
         for length in (1100, 37):

@@ -2,8 +2,8 @@
 
 import torch
 
-from utils.check import Case, check_conv1d, conv1d_cases
-from utils.exercise.helpers import quietly
+from utils.check import Case
+from utils.exercise.helpers import conv1d_on
 from utils.exercise.spec import Exercise, Wrong
 from utils.simulator import profile
 
@@ -13,12 +13,6 @@ LONG = [
     Case("stride", 2, 3, (150 * stride + 20,), 2, (7,), stride=stride, padding=2, bias=True)
     for stride in (2, 3, 4, 6, 8, 32, 64)
 ]
-
-
-def cases(*groups, **flags):
-    """A check of the launcher on all cases of these groups."""
-    chosen = [case for case in [*conv1d_cases(), *LONG] if case.group in groups]
-    return lambda cell: quietly(check_conv1d, cell.conv1d, chosen, **flags)
 
 
 def layer(stride, taps, dilation=1):
@@ -83,13 +77,19 @@ exercise = Exercise(
         " (and so does adding it modulo 32). The last row must be there as a whole: round words up to 32s.",
     ],
     checks=[
-        ("right with stride 1", cases("plain", "block edges", "batch and channels", "padding", "dilation")),
-        ("right with other strides", cases("stride", "everything together", "bias", "one output")),
+        (
+            "right with stride 1",
+            conv1d_on("plain", "block edges", "batch and channels", "padding", "dilation"),
+        ),
+        (
+            "right with other strides",
+            conv1d_on("stride", "everything together", "bias", "one output", more=LONG),
+        ),
         ("no conflicts with one tap", no_conflicts(1, (1, 2, 3, 4, 5, 7, 8))),
         ("no conflicts with nine taps", no_conflicts(9, range(1, 9))),
         ("no conflicts with five dilated taps", no_conflicts(5, (1, 2, 4, 6, 8), dilation=3)),
         ("not much more memory", not_much_more_memory),
-        ("no images, refusals", cases("plain", empty_batch=True, refusals=True)),
+        ("no images, refusals", conv1d_on("plain", empty_batch=True, refusals=True)),
     ],
     starter_fails="no conflicts with one tap: stride 2, 1 tap: 16 loads from the tile take 32 wavefronts",
     wrong=[

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from utils.exercise.helpers import same
+from utils.exercise.helpers import device_of, same
 from utils.exercise.spec import Exercise, Wrong
 
 
@@ -37,7 +37,7 @@ def loads(cell):
 
 
 def equal(cell):
-    device = "cuda" if getattr(cell["conv2d"], "backend", "") in ("cuda", "torch") else "cpu"
+    device = device_of(cell["conv2d"])
     for options in ({}, {"stride": 3}, {"dilation": 4}, {"stride": 3, "dilation": 4}):
         trained = nn.Conv1d(3, 5, 4, **options)
         layer = cell["FastConv1d"](3, 5, 4, **options)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from utils.exercise.helpers import same
+from utils.exercise.helpers import device_of, same
 from utils.exercise.spec import Exercise, Wrong
 
 SHAPES = {"weight": (5, 3, 3, 3), "bias": (5,)}
@@ -43,7 +43,7 @@ def without_bias(cell):
 
 def compare(cell, layer, trained, what):
     """Both on the same images; the compiled kernel decides where."""
-    device = "cuda" if getattr(cell["conv2d"], "backend", "") in ("cuda", "torch") else "cpu"
+    device = device_of(cell["conv2d"])
     torch.manual_seed(8)
     x = torch.randn(2, 3, 12, 9)
     with torch.no_grad():

@@ -2,18 +2,12 @@
 
 import torch
 
-from utils.check import Case, check_conv1d, conv1d_cases
-from utils.exercise.helpers import quietly
+from utils.check import Case, check_conv1d
+from utils.exercise.helpers import conv1d_on, quietly
 from utils.exercise.spec import Exercise, Wrong
 from utils.simulator import profile
 
 STARTER = 3288  # load requests of the starter on the layer below
-
-
-def cases(*groups, **flags):
-    """A check of the launcher on all cases of these groups."""
-    chosen = [case for case in conv1d_cases() if case.group in groups]
-    return lambda cell: quietly(check_conv1d, cell.conv1d, chosen, **flags)
 
 
 MANY_WEIGHTS = Case("many weights", 2, 20, (70,), 3, (31,), stride=2, padding=3, bias=True)  # 620 a filter
@@ -59,13 +53,13 @@ exercise = Exercise(
         "Within the filter, the weight of channel c and tap s is number c * S + s.",
     ],
     checks=[
-        ("right on small shapes", cases("plain", "one output", "batch and channels")),
+        ("right on small shapes", conv1d_on("plain", "one output", "batch and channels")),
         ("global load requests", requests),
         ("more weights than threads", many_weights),
-        ("lengths around the size of a block", cases("block edges")),
-        ("stride, padding, dilation, bias", cases("stride", "padding", "dilation", "bias")),
+        ("lengths around the size of a block", conv1d_on("block edges")),
+        ("stride, padding, dilation, bias", conv1d_on("stride", "padding", "dilation", "bias")),
         ("shared memory for both", large_tiles),
-        ("everything together, no images", cases("everything together", empty_batch=True, refusals=True)),
+        ("everything together, no images", conv1d_on("everything together", empty_batch=True, refusals=True)),
     ],
     starter_fails="global load requests: 3,288 global load requests; at most 411",
     wrong=[

@@ -16,11 +16,46 @@ def quietly(check: Callable, launcher: Callable, cases: Iterable, **flags: bool)
         check(launcher, cases=list(cases), **flags)
 
 
+def conv1d_on(*groups: str, more: Iterable = (), **flags: bool) -> Callable:
+    """A check of a cell's conv1d: on the cases of these groups, of `conv1d_cases()` and of `more`."""
+    from utils.check import check_conv1d, conv1d_cases  # here, as in `call`
+
+    chosen = [case for case in [*conv1d_cases(), *more] if case.group in groups]
+    return lambda cell: quietly(check_conv1d, cell.conv1d, chosen, **flags)
+
+
+def full_warps(launch) -> None:
+    """Raise AssertionError unless three quarters of a profiled launch's lanes take part in its requests."""
+    lanes = launch.active_lanes
+    assert lanes >= 24, (
+        f"{lanes:.1f} of 32 lanes take part in a request: lay the block so that warps are full"
+    )
+
+
+def sectors_of_lines(launch, most: float, *kinds: str) -> None:
+    """Raise AssertionError with the first line of a profiled launch that moves more sectors a request.
+
+    `kinds` are "load" and "store", of global memory.
+    """
+    for kind in kinds:
+        for line, counts in getattr(launch, f"global_{kind}").by_line.items():
+            each = counts.sectors_per_request
+            assert each <= most, (
+                f"the {kind} in line {line} touches {each:.2f} sectors a request, more than {most}:"
+                f" {launch.source.line(line).strip()}"
+            )
+
+
+def device_of(launcher: Callable) -> str:
+    """Where a launcher's tensors live: "cuda" or "cpu"."""
+    return "cuda" if getattr(launcher, "backend", "") in ("cuda", "torch") else "cpu"
+
+
 def call(launcher: Callable, *tensors: torch.Tensor, **keywords: object) -> torch.Tensor:
     """Call a launcher with CPU tensors, whatever its backend; what it leaves unwritten is NaN."""
     from utils.check import poisoned  # here: it takes in half of the course, which most exercises do not need
 
-    device = "cuda" if getattr(launcher, "backend", "") in ("cuda", "torch") else "cpu"
+    device = device_of(launcher)
     with poisoned():
         return launcher(*(tensor.to(device) for tensor in tensors), **keywords).cpu()
 

@@ -6,7 +6,7 @@ never change.
 
 from __future__ import annotations
 
-from utils.simulator.rewriting.launches import plain_kernels, rewrite_launches
+from utils.simulator.rewriting.launches import rewrite_launches
 from utils.simulator.rewriting.refusals import check_kernels, refuse
 from utils.simulator.rewriting.shared import rewrite_shared
 from utils.simulator.rewriting.tokens import in_directive, on_directives, tokenize
@@ -35,5 +35,5 @@ def rewrite(text: str) -> str:
     gather_constants(tokens)
     rename_dimensions(tokens)
     tokens = rewrite_shared(tokens)
-    tokens = rewrite_launches(tokens, plain_kernels([t for t in tokens if t.solid]))
+    tokens = rewrite_launches(tokens)
     return "".join(token.text for token in tokens)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from utils.errors import CompileError
 from utils.simulator.rewriting.tokens import (
     Token,
@@ -12,9 +14,10 @@ from utils.simulator.rewriting.tokens import (
 )
 
 
-def rewrite_launches(tokens: list[Token], plain_kernels: set[str]) -> list[Token]:
+def rewrite_launches(tokens: list[Token]) -> list[Token]:
     solid = [t for t in tokens if t.solid]
-    declared = set(_declarations(solid))
+    places = _declarations(solid)
+    plain = _plain_kernels(solid, places)
     result: list[Token] = []
     i = 0
     while i < len(tokens):
@@ -35,30 +38,30 @@ def rewrite_launches(tokens: list[Token], plain_kernels: set[str]) -> list[Token
         del result[start:]
         name = kernel.rstrip()
         newlines = "\n" * kernel[len(name) :].count("\n")
-        behind = None if name in declared else _pointed_at(name.strip("(*) "), solid, declared)
-        if name.rpartition("::")[2] in plain_kernels:
-            launch = f"SIM_LAUNCH_TYPED({token.line}, ({configuration}), {name}){newlines}"
-        elif behind:
-            launch = f'SIM_LAUNCH_NAMED("{behind}", {token.line}, ({configuration}), {name}){newlines}'
+        if name.rpartition("::")[2] in plain:
+            macro = "SIM_LAUNCH_TYPED("
+        elif behind := _pointed_at(name.strip("(*) "), solid, places.keys()):
+            macro = f'SIM_LAUNCH_NAMED("{behind}", '
         else:
-            launch = f"SIM_LAUNCH({token.line}, ({configuration}), {name}){newlines}"
+            macro = "SIM_LAUNCH("
+        launch = f"{macro}{token.line}, ({configuration}), {name}){newlines}"
         result.append(Token("code", launch, token.line))
         i = close + 1
     return result
 
 
-def _declarations(solid: list[Token]) -> dict[str, list[int]]:
-    """Where the name of each kernel stands in its declarations."""
+def _declarations(solid: list[Token]) -> dict[str, list[tuple[int, int]]]:
+    """Of each kernel's declarations, where `__global__` and where the name stands."""
     texts = [t.text for t in solid]
-    places: dict[str, list[int]] = {}
+    places: dict[str, list[tuple[int, int]]] = {}
     for i, text in enumerate(texts):
         j = kernel_name(solid, texts, i) if text == "__global__" else None
         if j is not None:
-            places.setdefault(texts[j], []).append(j)
+            places.setdefault(texts[j], []).append((i, j))
     return places
 
 
-def _pointed_at(name: str, solid: list[Token], kernels: set[str]) -> str | None:
+def _pointed_at(name: str, solid: list[Token], kernels: Collection[str]) -> str | None:
     """The kernel behind a variable, as in `auto k = wide ? copy<4> : copy<1>; k<<<1, 32>>>(...)`.
 
     None where `name` is no variable that starts with one kernel, in whatever versions.
@@ -67,22 +70,19 @@ def _pointed_at(name: str, solid: list[Token], kernels: set[str]) -> str | None:
     found = set()
     for i in range(len(texts) - 1):
         if texts[i] == name and texts[i + 1] == "=" and ";" in texts[i:]:
-            found |= kernels & set(texts[i : texts.index(";", i)])
+            found |= set(kernels) & set(texts[i : texts.index(";", i)])
     return found.pop() if len(found) == 1 else None
 
 
-def plain_kernels(solid: list[Token]) -> set[str]:
+def _plain_kernels(solid: list[Token], places: dict[str, list[tuple[int, int]]]) -> set[str]:
     """Kernels that are one function: no template, declared once, no default arguments, no other of that name.
 
     Only of these does the name alone say which types the parameters have.
     """
     texts = [t.text for t in solid]
-    places = _declarations(solid)
+    declarations = [place for found in places.values() for place in found]
     odd = set()
-    for i, text in enumerate(texts):
-        j = kernel_name(solid, texts, i) if text == "__global__" else None
-        if j is None:
-            continue
+    for i, j in declarations:
         before = i - 1
         while before > 0 and (solid[before].kind in ("name", "string") or texts[before] == ")"):
             before -= 1  # static, extern "C", __launch_bounds__(256)
@@ -92,10 +92,11 @@ def plain_kernels(solid: list[Token]) -> set[str]:
                 before -= 1
         if texts[before].endswith(">") or "=" in texts[j + 1 : closing_parenthesis(texts, j + 1)]:
             odd.add(texts[j])
+    names = {j for _, j in declarations}
     for i, text in enumerate(texts[:-1]):
         # What follows a type is declared: a function, a variable or a parameter, or a macro.
         declares = i and (solid[i - 1].kind == "name" or texts[i - 1] in ("*", "&", ">"))
-        if text in places and i not in places[text] and declares and texts[i + 1] != "<<<":
+        if text in places and i not in names and declares and texts[i + 1] != "<<<":
             odd.add(text)
     return {name for name, found in places.items() if len(found) == 1} - odd
 
