@@ -24,9 +24,11 @@ inline const float* data_or_null(const std::optional<torch::Tensor>& bias) {
     return bias ? bias->data_ptr<float>() : nullptr;
 }
 
-inline void check_float32(const char* name, const torch::Tensor& tensor, int64_t dim) {
+inline void check_tensor(const char* name, const torch::Tensor& tensor, int64_t dim,
+                         torch::ScalarType dtype) {
     TORCH_CHECK(tensor.is_cuda(), name, " must be on the GPU");
-    TORCH_CHECK(tensor.scalar_type() == torch::kFloat32, name, " must be float32");
+    TORCH_CHECK(tensor.scalar_type() == dtype, name, " must be ",
+                dtype == torch::kFloat32 ? "float32" : "bfloat16");
     TORCH_CHECK(tensor.dim() == dim, name, " must have ", dim, " dimensions, not ", tensor.dim());
     TORCH_CHECK(tensor.numel() <= INT_MAX, name, " has over 2^31 - 1 elements: int indices overflow");
 }
@@ -35,10 +37,32 @@ inline void check_contiguous(const char* name, const torch::Tensor& tensor) {
     TORCH_CHECK(tensor.is_contiguous(), name, " must be contiguous: pass ", name, ".contiguous()");
 }
 
+inline void check_float32(const char* name, const torch::Tensor& tensor, int64_t dim) {
+    check_tensor(name, tensor, dim, torch::kFloat32);
+}
+
+// The dtype of a kernel's input that may be either; weight and bias must be the same then.
+inline torch::ScalarType float32_or_bfloat16(const torch::Tensor& input) {
+    const auto dtype = input.scalar_type();
+    TORCH_CHECK(dtype == torch::kFloat32 || dtype == torch::kBFloat16, "input must be float32 or bfloat16");
+    return dtype;
+}
+
+// Refuses a GPU that is older than what a kernel is written with; version is 80 for compute capability 8.0.
+inline void require_sm(int version, const char* what) {
+    int device = 0, major = 0, minor = 0;
+    C10_CUDA_CHECK(cudaGetDevice(&device));
+    C10_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+    C10_CUDA_CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
+    TORCH_CHECK(10 * major + minor >= version, what, " needs a GPU of compute capability ", version / 10, ".",
+                version % 10, " or newer; this one has ", major, ".", minor);
+}
+
 // What one and two dimensions have in common. A depthwise weight has one channel, whatever the input has.
 inline void check_convolution(const torch::Tensor& input, const torch::Tensor& weight,
                               const std::optional<torch::Tensor>& bias, int64_t stride, int64_t padding,
-                              int64_t dilation, bool depthwise = false) {
+                              int64_t dilation, bool depthwise = false,
+                              torch::ScalarType dtype = torch::kFloat32) {
     const int64_t C = input.size(1), K = weight.size(0);
     if (depthwise) {
         TORCH_CHECK(weight.size(1) == 1, "a depthwise weight has 1 channel, not ", weight.size(1));
@@ -48,7 +72,7 @@ inline void check_convolution(const torch::Tensor& input, const torch::Tensor& w
                     " (groups are not supported)");
     }
     if (bias) {
-        check_float32("bias", *bias, 1);
+        check_tensor("bias", *bias, 1, dtype);
         check_contiguous("bias", *bias);
         TORCH_CHECK(bias->size(0) == K, "bias must have ", K, " elements, one per output channel");
     }
@@ -75,10 +99,11 @@ inline int windows(int64_t size, int64_t taps, int64_t stride, int64_t padding, 
 // Throws, with the reason, for what the course's kernels do not take. Layout is the caller's business.
 inline Conv2d conv2d_sizes_any_layout(const torch::Tensor& input, const torch::Tensor& weight,
                                       const std::optional<torch::Tensor>& bias, int64_t stride,
-                                      int64_t padding, int64_t dilation, bool depthwise = false) {
-    check_float32("input", input, 4);
-    check_float32("weight", weight, 4);
-    check_convolution(input, weight, bias, stride, padding, dilation, depthwise);
+                                      int64_t padding, int64_t dilation, bool depthwise = false,
+                                      torch::ScalarType dtype = torch::kFloat32) {
+    check_tensor("input", input, 4, dtype);
+    check_tensor("weight", weight, 4, dtype);
+    check_convolution(input, weight, bias, stride, padding, dilation, depthwise, dtype);
     const int64_t N = input.size(0), C = input.size(1), H = input.size(2), W = input.size(3);
     const int64_t K = weight.size(0), R = weight.size(2), S = weight.size(3);
     const int64_t P = windows(H, R, stride, padding, dilation), Q = windows(W, S, stride, padding, dilation);
@@ -90,8 +115,10 @@ inline Conv2d conv2d_sizes_any_layout(const torch::Tensor& input, const torch::T
 // The same for contiguous tensors, which nearly all kernels want.
 inline Conv2d conv2d_sizes(const torch::Tensor& input, const torch::Tensor& weight,
                            const std::optional<torch::Tensor>& bias, int64_t stride, int64_t padding,
-                           int64_t dilation, bool depthwise = false) {
-    const Conv2d sizes = conv2d_sizes_any_layout(input, weight, bias, stride, padding, dilation, depthwise);
+                           int64_t dilation, bool depthwise = false,
+                           torch::ScalarType dtype = torch::kFloat32) {
+    const Conv2d sizes =
+        conv2d_sizes_any_layout(input, weight, bias, stride, padding, dilation, depthwise, dtype);
     check_contiguous("input", input);
     check_contiguous("weight", weight);
     return sizes;
@@ -100,10 +127,10 @@ inline Conv2d conv2d_sizes(const torch::Tensor& input, const torch::Tensor& weig
 // Sizes of a convolution of input N x C x L and weight K x C x S, both contiguous. Throws as conv2d_sizes.
 inline Conv1d conv1d_sizes(const torch::Tensor& input, const torch::Tensor& weight,
                            const std::optional<torch::Tensor>& bias, int64_t stride, int64_t padding,
-                           int64_t dilation) {
-    check_float32("input", input, 3);
-    check_float32("weight", weight, 3);
-    check_convolution(input, weight, bias, stride, padding, dilation);
+                           int64_t dilation, torch::ScalarType dtype = torch::kFloat32) {
+    check_tensor("input", input, 3, dtype);
+    check_tensor("weight", weight, 3, dtype);
+    check_convolution(input, weight, bias, stride, padding, dilation, false, dtype);
     check_contiguous("input", input);
     check_contiguous("weight", weight);
     const int64_t N = input.size(0), C = input.size(1), L = input.size(2), K = weight.size(0);
