@@ -23,12 +23,20 @@ class Rung:
         idea: what it adds, in a few words.
         supports: the options that it takes; "groups" means a depthwise convolution, and nothing else.
         layout: how the tensors that it takes lie in memory, "NCHW" or "channels_last".
+        precisions: what it computes in: "fp32"; "tf32", with float32 tensors; "bf16", with bfloat16 ones.
+        taps: the one size of filter, (R, S), that it takes; None for any.
+        sm: the compute capability that it needs, 80 for 8.0.
+        growth: how many times the error of a direct sum its rounding errors can be.
     """
 
     name: str
     idea: str
     supports: frozenset[str] = frozenset({"bias", "stride", "padding", "dilation"})
     layout: str = "NCHW"
+    precisions: tuple[str, ...] = ("fp32",)
+    taps: tuple[int, int] | None = None
+    sm: int = 75
+    growth: float = 1.0
 
     def handles(self, workload: Workload) -> bool:
         """Whether this kernel can run a workload."""
@@ -39,6 +47,8 @@ class Rung:
             "groups": workload.groups != 1,
         }
         if workload.operator != operator(self.name) or needed["groups"] != ("groups" in self.supports):
+            return False
+        if self.taps not in (None, (workload.R, workload.S)):
             return False
         return all(option in self.supports for option, is_needed in needed.items() if is_needed)
 
@@ -103,16 +113,22 @@ def source(name: str) -> str:
 
 
 def load(name: str, backend: str = "auto", checked: bool = True):
-    """Compile a kernel's file (milliseconds when it was compiled before) and return its launcher."""
+    """Compile a kernel's file (milliseconds when it was compiled before) and return its launcher.
+
+    Its attribute `tiles` says how many tiles the launcher's parameter `tile` chooses from; 0 without it.
+    """
     from utils.inline import load_inline  # here, so that the ladder can be listed without a compiler
 
-    launcher = operator(name)
+    launcher, text = operator(name), source(name)
+    tunable = "int64_t tiles()" in text
     module = load_inline(
         name=name,
-        cuda_sources=source(name),
-        functions=[launcher],
+        cuda_sources=text,
+        functions=[launcher, "tiles"] if tunable else [launcher],
         extra_include_paths=[INCLUDE],
         backend=backend,
         checked=checked,
     )
-    return getattr(module, launcher)
+    function = getattr(module, launcher)
+    function.tiles = module.tiles() if tunable else 0
+    return function

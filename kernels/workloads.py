@@ -68,10 +68,14 @@ class Workload:
         return 2 * self.N * self.K * self.P * self.Q * self.terms
 
     @property
+    def elements(self) -> int:
+        """Numbers in input, weight and output together."""
+        return self.N * self.C * self.H * self.W + self.K * self.terms + self.N * self.K * self.P * self.Q
+
+    @property
     def min_bytes(self) -> int:
         """float32 bytes to move when input and weight are read once and the output is written once."""
-        elements = self.N * self.C * self.H * self.W + self.K * self.terms + self.N * self.K * self.P * self.Q
-        return 4 * elements
+        return 4 * self.elements
 
     @property
     def intensity(self) -> float:

@@ -62,6 +62,8 @@ def row(workload="alexnet_conv1", kernel="conv2d_naive", precision="fp32", ms=17
         "tflops": 53.97 / ms,
         "gbps": 452 / ms,
         "max_rel_err": 1.2e-06,
+        "tile": None,
+        "roof": None,
     }
 
 
@@ -227,9 +229,9 @@ def test_recording_survives_the_file(tmp_path):
     recordings.write(RUN, path)
     assert [p.name for p in tmp_path.iterdir()] == ["nvidia_h200.json"]
     data = json.loads(path.read_text())
-    assert list(data) == ["gpu", "driver", "cuda", "torch", "cudnn", "date", "rows"]
+    assert list(data) == ["gpu", "driver", "cuda", "torch", "cudnn", "date", "ceilings", "rows"]
     columns = "workload precision kernel ms ms_spread cudnn_ms cudnn_layout cudnn_nchw_ms ratio tflops gbps"
-    columns += " max_rel_err"
+    columns += " max_rel_err tile roof"
     assert all(list(row) == columns.split() for row in data["rows"])
     (run,) = recorded(directory=tmp_path)
     assert run == RUN
@@ -280,7 +282,11 @@ def test_bench_command_goes_through_the_motions(results, capsys):
         == 0
     )
     (run,) = recorded(directory=results)
-    assert [r["kernel"] for r in run.rows] == ["cudnn", "cudnn", "conv2d_naive"]
+    assert [(r["kernel"], r["precision"]) for r in run.rows] == [
+        ("cudnn", "fp32"),
+        ("conv2d_naive", "fp32"),
+        ("cudnn", "tf32"),
+    ]
     if not timing.can_measure():
         assert bench_command.main([]) == 1
         assert "needs an NVIDIA GPU" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`make bench`: time every kernel on every workload on this machine's GPU and record the run.
+"""`make bench`: time every kernel on every workload on this machine's GPU, in every precision, and record it.
 
 A complete run replaces kernels/results/<gpu>.json. A run of some workloads or kernels, or a quick one, only
 prints what it measured, unless --output says where to write it.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from kernels import LADDERS, WORKLOADS, Rung, Workload
 from utils import recordings
 from utils.check import CheckError
 from utils.errors import KernelError
+from utils.precision import PRECISIONS, find_precision
 from utils.recordings import Timings
-from utils.timing import bench, can_measure, machine
+from utils.timing import bench, can_measure, compute_capability, has_precision, machine, measure_ceilings
 
 
 def record(
@@ -29,19 +30,47 @@ def record(
     rungs: list[Rung],
     load: Callable[[str], Callable],
     *,
+    precisions: Sequence[str] = ("fp32", "tf32", "bf16"),
     budget: float,
+    ceilings: Mapping[str, float] | None = None,
     timer: Any = None,
     say: Callable[[str], None] = print,
 ) -> tuple[list[dict], list[str]]:
-    """Rows of every workload, and what went wrong. A kernel or workload that fails does not end the run."""
+    """Rows of every workload in every precision, and what went wrong.
+
+    A kernel or workload that fails does not end the run; what this GPU is too old for is left out and told.
+    """
     rows: list[dict] = []
     failures: list[str] = []
-    for number, workload in enumerate(workloads, 1):
-        fns = {rung.name: load(rung.name) for rung in rungs if rung.handles(workload)}
-        say(f"[{number}/{len(workloads)}] {workload.name}: cudnn {' '.join(fns)}")
+    usable = [name for name in precisions if has_precision(name)]
+    for name in precisions:
+        if name not in usable:
+            say(f"skipped {name}: it needs compute capability {find_precision(name).sm / 10}")
+    for rung in rungs:
+        if _too_old_for(rung):
+            say(f"skipped {rung.name}: it needs compute capability {rung.sm / 10}")
+    rungs = [rung for rung in rungs if not _too_old_for(rung)]
+    passes = [(workload, precision) for workload in workloads for precision in usable]
+    for number, (workload, precision) in enumerate(passes, 1):
+        fns = {
+            rung.name: load(rung.name)
+            for rung in rungs
+            if rung.handles(workload) and precision in rung.precisions
+        }
+        if not fns and precision == "bf16":  # nothing of ours to hold against cuDNN
+            continue
+        say(f"[{number}/{len(passes)}] {workload.name} {precision}: cudnn {' '.join(fns)}")
         while True:
             try:
-                rows += bench(fns, workload, budget=budget, timer=timer)
+                rows += bench(
+                    fns,
+                    workload,
+                    precision,
+                    budget=budget,
+                    with_tf32=False,
+                    ceilings=ceilings,
+                    timer=timer,
+                )
             except (CheckError, KernelError) as error:
                 # Which one it was stands in the message; the others are measured without it.
                 culprit = next((name for name in fns if str(error).startswith(name)), None)
@@ -54,6 +83,10 @@ def record(
                 say(f"  skipped: {str(error).splitlines()[0]}")
             break
     return rows, failures
+
+
+def _too_old_for(rung: Rung) -> bool:
+    return torch.cuda.is_available() and compute_capability() < rung.sm
 
 
 class _CountingTimer:
@@ -77,11 +110,17 @@ def _small(workload: Workload) -> Workload:
     return replace(workload, N=2, C=channels, H=height, W=min(workload.W, 17), K=4, groups=groups)
 
 
+def _torch_kernel(name: str) -> Callable:
+    """For --dry: PyTorch in a kernel's place."""
+    return getattr(torch.nn.functional, kernels.operator(name))
+
+
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.split("\n\n")[1])
     known = [rung.name for ladder in LADDERS.values() for rung in ladder]
     parser.add_argument("--workloads", nargs="+", choices=list(WORKLOADS), metavar="NAME")
     parser.add_argument("--kernels", nargs="+", choices=known, metavar="NAME")
+    parser.add_argument("--precisions", nargs="+", choices=list(PRECISIONS), default=list(PRECISIONS))
     parser.add_argument("--quick", action="store_true", help="few samples")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the run here")
     parser.add_argument(
@@ -95,25 +134,26 @@ def main(argv: list[str] | None = None) -> int:
     workloads = [WORKLOADS[name] for name in arguments.workloads or WORKLOADS]
     rungs = [rung for ladder in LADDERS.values() for rung in ladder]
     rungs = [rung for rung in rungs if arguments.kernels is None or rung.name in arguments.kernels]
-    budget = 0.3 if arguments.quick else 3.0
+    settings = {"precisions": arguments.precisions, "budget": 0.3 if arguments.quick else 2.0}
+    ceilings: dict[str, float] = {}
 
     if arguments.dry:
         tiny = [_small(workload) for workload in workloads]
-        torch_conv = {"conv2d": torch.nn.functional.conv2d, "conv1d": torch.nn.functional.conv1d}
-        rows, failures = record(
-            tiny, rungs, lambda name: torch_conv[kernels.operator(name)], budget=0.01, timer=_CountingTimer()
-        )
+        settings["budget"] = 0.01
+        rows, failures = record(tiny, rungs, _torch_kernel, timer=_CountingTimer(), **settings)
         where = dict.fromkeys(recordings.MACHINE_KEYS, "none") | {"gpu": "dry run: these are no timings"}
     elif not can_measure():
         print("make bench needs an NVIDIA GPU, its driver, and nvcc (pip install '.[gpu]').", file=sys.stderr)
         return 1
     else:
-        rows, failures = record(workloads, rungs, kernels.load, budget=budget)
+        ceilings = measure_ceilings()
+        rows, failures = record(workloads, rungs, kernels.load, ceilings=ceilings, **settings)
         where = machine()
 
-    timings = Timings(where, rows, live=True)
+    timings = Timings(where, rows, live=True, ceilings=ceilings)
     print(timings)
-    complete = not (arguments.workloads or arguments.kernels or arguments.quick or arguments.dry or failures)
+    partial = arguments.workloads or arguments.kernels or len(arguments.precisions) < len(PRECISIONS)
+    complete = not (partial or arguments.quick or arguments.dry or failures)
     path = arguments.output
     if path is None and complete:
         path = recordings.RESULTS / recordings.file_name(where["gpu"])

@@ -10,6 +10,10 @@ with terms = C R S, and n = terms, or terms + 1 with a bias (Higham, Accuracy an
 Algorithms, section 3.1). The check computes that bound for every element and adds no safety factor: of 27
 products, one of average size left out is over the bound by a factor of 20,000. TF32 is over it too in short
 sums; it is off while a check runs.
+
+A kernel that says that it computes in TF32 or bfloat16 is held to that: what utils/precision.py says about
+rounding its inputs and its output is added, and nothing else. `growth` multiplies the bound for an algorithm
+that takes the sum in another way than product by product, as Winograd's does.
 """
 
 from __future__ import annotations
@@ -18,12 +22,14 @@ import contextlib
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
 from utils.diagnosis import CheckError, Outcome, explain
 from utils.errors import KernelError
+from utils.precision import PRECISIONS, Precision, find_precision
 from utils.simulator.order import ORDERS, Order, thread_order
 
 __all__ = [
@@ -36,8 +42,8 @@ __all__ = [
     "poisoned",
 ]
 
-UNIT_ROUNDOFF = 2.0**-24
 OPTIONS = ("bias", "stride", "padding", "dilation")
+TUNING = "tile"  # a launcher's last parameter, where it has a choice of tiles
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,12 @@ class Case:
         """The options without which a launcher cannot run this case."""
         needed = {name for name, value in self.options.items() if value != (0 if name == "padding" else 1)}
         return needed | ({"bias"} if self.bias else set())
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether the filter fits into the padded input at all."""
+        reach = [self.dilation * (taps - 1) + 1 for taps in self.taps]
+        return all(size + 2 * self.padding >= r for size, r in zip(self.size, reach, strict=True))
 
     def __str__(self) -> str:
         text = f"input {self.N}x{self.C}x{_times(self.size)}, weight {self.K}x{self.C}x{_times(self.taps)}"
@@ -155,7 +167,7 @@ def conv1d_cases() -> list[Case]:
     ]
 
 
-def check_conv2d(fn: Callable, cases: Iterable[Case] | None = None, **flags: bool) -> None:
+def check_conv2d(fn: Callable, cases: Iterable[Case] | None = None, **flags: Any) -> None:
     """Check a two-dimensional convolution fn(input, weight, bias, stride, padding, dilation) against PyTorch.
 
     Args:
@@ -166,7 +178,10 @@ def check_conv2d(fn: Callable, cases: Iterable[Case] | None = None, **flags: boo
             refusals = False for a kernel that need not refuse what it cannot do (other dtypes, tensors that
             are not contiguous, channels that do not match); empty_batch = False for one that need not take
             an empty batch; channels_last = True for a kernel whose input and weight are in that layout: it
-            gets them so, and has to refuse contiguous NCHW.
+            gets them so, and has to refuse contiguous NCHW; precision = "tf32" or "bf16" for a kernel that
+            computes in it ("bf16" makes its tensors bfloat16); growth, a factor on the allowed error; taps =
+            (R, S), the only size of filter that it takes: cases get that one; tile, for a launcher with a
+            choice of tiles.
 
     Prints one line per group of cases. Raises `CheckError` at the first wrong result, with the case, the
     first wrong index, the expected and the actual value; a `KernelError` of the kernel passes through.
@@ -177,12 +192,12 @@ def check_conv2d(fn: Callable, cases: Iterable[Case] | None = None, **flags: boo
     _check(fn, "conv2d", torch.nn.functional.conv2d, conv2d_cases() if cases is None else cases, flags)
 
 
-def check_conv1d(fn: Callable, cases: Iterable[Case] | None = None, **flags: bool) -> None:
+def check_conv1d(fn: Callable, cases: Iterable[Case] | None = None, **flags: Any) -> None:
     """Check a one-dimensional convolution against PyTorch; everything else as in `check_conv2d`."""
     _check(fn, "conv1d", torch.nn.functional.conv1d, conv1d_cases() if cases is None else cases, flags)
 
 
-def check_depthwise(fn: Callable, cases: Iterable[Case] | None = None, **flags: bool) -> None:
+def check_depthwise(fn: Callable, cases: Iterable[Case] | None = None, **flags: Any) -> None:
     """Check a depthwise convolution, input N x C x H x W and weight C x 1 x R x S, against PyTorch.
 
     `cases` have K = C and stand in place of `depthwise_cases()`; everything else as in `check_conv2d`.
@@ -195,14 +210,15 @@ def _depthwise(input: torch.Tensor, weight: torch.Tensor, bias=None, **options: 
 
 
 def _check(
-    fn: Callable, operator: str, torch_fn: Callable, cases: Iterable[Case], flags: dict[str, bool]
+    fn: Callable, operator: str, torch_fn: Callable, cases: Iterable[Case], flags: dict[str, Any]
 ) -> None:
     refusals, empty_batch = flags.pop("refusals", True), flags.pop("empty_batch", True)
-    channels_last = operator == "conv2d" and flags.pop("channels_last", False)
-    subject = _Subject(fn, operator, torch_fn, flags, channels_last)
+    subject = _Subject(fn, operator, torch_fn, flags)
     groups: dict[str, list[Case]] = {}
     for case in cases:
-        if case.needs <= subject.options:
+        if subject.taps:
+            case = replace(case, taps=subject.taps)
+        if case.needs <= subject.options and case.has_outputs:
             groups.setdefault(case.group, []).append(case)
     if not groups:
         raise ValueError(f"{subject.name} takes none of the options that these cases need")
@@ -238,9 +254,12 @@ class _Subject:
         fn: Callable,
         operator: str,
         torch_fn: Callable,
-        flags: dict[str, bool],
-        channels_last: bool = False,
+        flags: dict[str, Any],
     ) -> None:
+        channels_last = operator == "conv2d" and flags.pop("channels_last", False)
+        self.precision = find_precision(flags.pop("precision", "fp32"))
+        self.growth, self.taps = flags.pop("growth", 1.0), flags.pop("taps", None)
+        self.tile = flags.pop(TUNING, None)
         unknown = set(flags) - set(OPTIONS)
         if unknown:
             raise TypeError(f"check_{operator} has no flag {sorted(unknown)[0]!r}")
@@ -256,18 +275,20 @@ class _Subject:
             self.options = {option for option in OPTIONS if flags.get(option, True)}
             return
         taken = [parameter.name for parameter in signature.parameters]
-        strangers = [name for name in taken[2:] if name not in OPTIONS]
+        strangers = [name for name in taken[2:] if name not in (*OPTIONS, TUNING)]
         if strangers or taken[:2] != ["input", "weight"]:
             raise TypeError(
                 f"check_{operator} calls launchers whose parameters are input, weight and any of"
                 f" {', '.join(OPTIONS)}; yours is {signature}"
             )
-        self.options = {name for name in taken[2:] if flags.get(name, True)}
+        self.options = {name for name in taken[2:] if name in OPTIONS and flags.get(name, True)}
 
     def call(self, input, weight, bias, case: Case):
         keywords = {name: value for name, value in case.options.items() if name in self.options}
         if "bias" in self.options:
             keywords["bias"] = bias
+        if self.tile is not None:
+            keywords[TUNING] = self.tile
         with poisoned(), exact_float32():
             return self.fn(input, weight, **keywords)
 
@@ -276,13 +297,15 @@ class _Subject:
         generator = torch.Generator().manual_seed(20_261_120)
         channels = 1 if self.depthwise else case.C
         shapes = (case.N, case.C, *case.size), (case.K, channels, *case.taps), (case.K,)
-        input, weight, bias = (torch.randn(shape, generator=generator).to(self.device) for shape in shapes)
+        input, weight, bias = (
+            torch.randn(shape, generator=generator).to(self.device, self.precision.dtype) for shape in shapes
+        )
         return self.laid_out(input), self.laid_out(weight), bias if case.bias else None
 
     def small_case(self, group: str, N: int) -> Case:
         if self.depthwise:
             return Case(group, N, 3, (6, 7), 3, (3, 3), padding=1)
-        return Case(group, N, 3, (6, 7)[-self.dims :], 4, (3, 2)[-self.dims :])
+        return Case(group, N, 3, (6, 7)[-self.dims :], 4, self.taps or (3, 2)[-self.dims :])
 
     def laid_out(self, tensor: torch.Tensor) -> torch.Tensor:
         """The same numbers in the memory layout that the function takes."""
@@ -340,12 +363,21 @@ def _check_call(subject: _Subject, case: Case) -> None:
         device=subject.device,
         actual=actual,
         expected=(expected := _exact(subject.torch_fn, input, weight, bias, case)),
-        allowed=error_bound(subject.torch_fn, input, weight, bias, **case.options),
+        allowed=error_bound(
+            subject.torch_fn,
+            input,
+            weight,
+            bias,
+            precision=subject.precision,
+            growth=subject.growth,
+            **case.options,
+        ),
+        dtype=subject.precision.dtype,
     )
     if (
         not isinstance(actual, torch.Tensor)
         or actual.shape != expected.shape
-        or actual.dtype != torch.float32
+        or actual.dtype != subject.precision.dtype
     ):
         raise CheckError(explain(outcome))
     # `not <=` and not `>`: NaN fails every comparison and has to count as wrong.
@@ -358,16 +390,31 @@ def _exact(torch_fn: Callable, input, weight, bias, case: Case) -> torch.Tensor:
     return torch_fn(*(None if t is None else t.cpu().double() for t in (input, weight, bias)), **case.options)
 
 
-def error_bound(torch_fn: Callable, input, weight, bias=None, **options: int) -> torch.Tensor:
-    """How far each element of a float32 convolution may be from the exact one: see the top of this file.
+def error_bound(
+    torch_fn: Callable,
+    input,
+    weight,
+    bias=None,
+    *,
+    precision: Precision = PRECISIONS["fp32"],
+    growth: float = 1.0,
+    **options: int,
+) -> torch.Tensor:
+    """How far each element of a convolution may be from the exact one: see the top of this file.
 
     `torch_fn` is torch.nn.functional.conv2d or conv1d, `options` are its stride, padding and dilation.
     Returns float64 on the CPU, shaped as the output.
     """
     magnitudes = (None if t is None else t.cpu().double().abs() for t in (input, weight, bias))
-    rounded = weight[0].numel() + (bias is not None)
-    gamma = rounded * UNIT_ROUNDOFF / (1 - rounded * UNIT_ROUNDOFF)
-    return gamma * torch_fn(*magnitudes, **options)
+    return relative_bound(weight[0].numel() + (bias is not None), precision, growth) * torch_fn(
+        *magnitudes, **options
+    )
+
+
+def relative_bound(terms: int, precision: Precision, growth: float = 1.0) -> float:
+    """The bound of `error_bound` over the sum of the magnitudes, of so many terms."""
+    gamma = terms * precision.sums / (1 - terms * precision.sums)
+    return growth * gamma + precision.inputs + precision.output
 
 
 def _check_refusals(subject: _Subject) -> int:

@@ -26,6 +26,7 @@ class Outcome:
     actual: Any
     expected: torch.Tensor
     allowed: torch.Tensor
+    dtype: torch.dtype = torch.float32
 
     def variant(self, input=None, weight=None, bias=True, **options) -> torch.Tensor | None:
         """What PyTorch gives for the same call with something changed, or None where it refuses."""
@@ -46,8 +47,8 @@ def explain(outcome: Outcome) -> str:
     actual, expected = outcome.actual, outcome.expected
     if not isinstance(actual, torch.Tensor):
         return f"{outcome.subject} returned {type(actual).__name__}, not a tensor.\ncase: {outcome.case}"
-    if actual.dtype != torch.float32:
-        return f"{outcome.subject} returned {actual.dtype}, not torch.float32.\ncase: {outcome.case}"
+    if actual.dtype != outcome.dtype:
+        return f"{outcome.subject} returned {actual.dtype}, not {outcome.dtype}.\ncase: {outcome.case}"
     if actual.shape != expected.shape:
         return _explain_shape(outcome)
 
@@ -180,7 +181,7 @@ def _hints(outcome: Outcome, actual: torch.Tensor, wrong: torch.Tensor) -> Itera
         if start > 0 and bad == list(range(start, wrong.shape[dim])):
             yield f"only {what}s {start} and up are wrong: look at the last blocks, which are partly filled."
     error = ((actual - outcome.expected).abs() / outcome.allowed.clamp_min(1e-300))[wrong]
-    if bool((error < 3000).all()):
+    if outcome.dtype == torch.float32 and bool((error < 3000).all()):
         yield (
             "the values are nearly right: this looks like rounding to fewer bits (TF32, half), not like a"
             " missing product."

@@ -37,13 +37,22 @@ COUNTED = {
 
 
 def check_rung(rung: Rung, launcher: Callable) -> None:
-    """Check a kernel of a ladder on everything that it supports, in its layout; raises as `check_conv2d`."""
-    if "groups" in rung.supports:
-        check_depthwise(launcher)
-    elif kernels.operator(rung.name) == "conv1d":
-        check_conv1d(launcher)
-    else:
-        check_conv2d(launcher, channels_last=rung.layout == "channels_last")
+    """Check a kernel of a ladder on everything that it supports, in its layout and in every precision.
+
+    A launcher with a choice of tiles is checked with each of them. Raises as `check_conv2d`.
+    """
+    flags = {"growth": rung.growth}
+    for precision in rung.precisions:
+        for tile in range(launcher.tiles) if launcher.tiles else [None]:
+            if "groups" in rung.supports:
+                check_depthwise(launcher, precision=precision, tile=tile, **flags)
+            elif kernels.operator(rung.name) == "conv1d":
+                check_conv1d(launcher, precision=precision, tile=tile, **flags)
+            else:
+                last = rung.layout == "channels_last"
+                check_conv2d(
+                    launcher, channels_last=last, precision=precision, tile=tile, taps=rung.taps, **flags
+                )
 
 
 def climb(rungs: list[Rung], measured: bool) -> tuple[dict[str, Callable], list[dict], list[str]]:

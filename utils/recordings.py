@@ -27,7 +27,10 @@ ROW_KEYS = (
     "tflops",
     "gbps",
     "max_rel_err",
+    "tile",
+    "roof",
 )
+CEILINGS = ("copy_gbps", "fp32_tflops", "tf32_tflops", "bf16_tflops")
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,18 @@ class Timings:
             interquartile range; cudnn_ms is cuDNN's best layout in the same run and precision,
             cudnn_nchw_ms that with the channels outermost, ratio = cudnn_ms / ms; tflops and gbps follow
             from the definition's operations and the least traffic; max_rel_err is the largest error against
-            float64 over the largest exact value, on the first and the last image of the batch.
+            float64 over the largest exact value, on the first and the last image of the batch; tile is the
+            number of the tile that was tuned for the layer, or None; roof is the time that the ceilings
+            allow over ms, or None.
         live: measured now on this machine, not recorded.
+        ceilings: what the same run measured of the GPU itself: a copy's GB/s, and the TFLOP/s of a large
+            product of matrices in each precision that the GPU has. Keys `CEILINGS`.
     """
 
     machine: dict[str, str]
     rows: list[dict] = field(default_factory=list)
     live: bool = False
+    ceilings: dict[str, float] = field(default_factory=dict)
 
     def select(self, workloads: Iterable[str] | None = None, kernels: Iterable[str] | None = None) -> Timings:
         """The rows of some workloads and kernels; cuDNN's rows stay in."""
@@ -57,7 +65,7 @@ class Timings:
             for row in self.rows
             if (wanted is None or row["workload"] in wanted) and (chosen is None or row["kernel"] in chosen)
         ]
-        return Timings(self.machine, rows, self.live)
+        return Timings(self.machine, rows, self.live, self.ceilings)
 
     @property
     def origin(self) -> str:
@@ -87,12 +95,16 @@ class Timings:
 
 def _text_table(rows: list[dict]) -> list[str]:
     width = max(len("kernel"), *(len(row["kernel"]) for row in rows))
-    lines = [f"  {'kernel':<{width}}  precision        ms     +-   TFLOP/s    GB/s  cuDNN's time / its time"]
+    roof = any(row["roof"] is not None for row in rows)
+    head = f"  {'kernel':<{width}}  precision        ms     +-   TFLOP/s    GB/s"
+    lines = [head + ("   roof" if roof else "") + "  cuDNN's time / its time"]
     for row in rows:
         ratio = row["cudnn_layout"] if row["kernel"] == "cudnn" else f"{row['ratio']:.2f}"
         lines.append(
             f"  {row['kernel']:<{width}}  {row['precision']:<9}{row['ms']:>10.3f}{row['ms_spread']:>7.3f}"
-            f"{row['tflops']:>10.2f}{row['gbps']:>8.0f}  {ratio}"
+            f"{row['tflops']:>10.2f}{row['gbps']:>8.0f}"
+            + (f"{row['roof']:>7.0%}" if roof else "")
+            + f"  {ratio}"
         )
     return lines
 
@@ -109,20 +121,22 @@ def read(path: Path) -> Timings:
         data = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(data, dict) or set(data) != {*MACHINE_KEYS, "rows"}:
-        raise ValueError(f"{path} must have exactly the keys {', '.join(MACHINE_KEYS)} and rows")
+    if not isinstance(data, dict) or set(data) != {*MACHINE_KEYS, "ceilings", "rows"}:
+        raise ValueError(f"{path} must have exactly the keys {', '.join(MACHINE_KEYS)}, ceilings and rows")
     for row in data["rows"]:
         if set(row) != set(ROW_KEYS):
             raise ValueError(
                 f"{path}: every row must have exactly the keys {', '.join(ROW_KEYS)}, not {sorted(row)}"
             )
-    return Timings({key: data[key] for key in MACHINE_KEYS}, data["rows"])
+    machine = {key: data[key] for key in MACHINE_KEYS}
+    return Timings(machine, data["rows"], ceilings=data["ceilings"])
 
 
 def write(timings: Timings, path: Path) -> None:
     """Record a run; the file is replaced whole or not at all."""
     rows = ",\n".join("    " + json.dumps({key: row[key] for key in ROW_KEYS}) for row in timings.rows)
     head = "".join(f"  {json.dumps(key)}: {json.dumps(timings.machine[key])},\n" for key in MACHINE_KEYS)
+    head += f'  "ceilings": {json.dumps(timings.ceilings)},\n'
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:

@@ -15,46 +15,16 @@ import torch
 import kernels
 from kernels import WORKLOADS, Workload
 from utils import recordings
-from utils.check import UNIT_ROUNDOFF, CheckError, exact_float32, poisoned
+from utils.autotune import best_tile
+from utils.check import TUNING, CheckError, exact_float32, poisoned, relative_bound
+from utils.clock import CudaTimer
+from utils.precision import PRECISIONS, find_precision
 from utils.recordings import Timings, recorded
 
 __all__ = ["bench", "compare_with_cudnn", "machine", "recorded", "show_timings"]
 
-# What rounding both inputs adds to the relative error of a product.
-INPUT_ROUNDING = {"fp32": 0.0, "tf32": 2 * 2.0**-11}
 SETS = 3  # sets of inputs to rotate through, so that no call finds its own data in a cache
 FEWEST, MOST = 5, 100  # samples
-
-
-class CudaTimer:
-    """Times one call with CUDA events, with cold caches.
-
-    Before each sample the L2 cache is overwritten. Then the GPU is kept busy for half a millisecond while
-    the CPU queues the call between two events: what is measured is the GPU's time, not Python's.
-    """
-
-    device = "cuda"
-
-    def __init__(self) -> None:
-        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
-        size = max(4 * getattr(properties, "L2_cache_size", 0), 64 << 20)
-        self._flush = torch.empty(size, dtype=torch.int8, device="cuda")
-        self._start, self._end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-
-    def sample(self, call: Callable[[], Any]) -> float:
-        """Milliseconds of one call on the GPU."""
-        self._flush.zero_()
-        if hasattr(torch.cuda, "_sleep"):
-            torch.cuda._sleep(1_000_000)  # clock cycles
-        self._start.record()
-        call()
-        self._end.record()
-        self._end.synchronize()
-        return self._start.elapsed_time(self._end)
-
-    def free_bytes(self) -> int:
-        torch.cuda.empty_cache()
-        return torch.cuda.mem_get_info()[0]
 
 
 @dataclass
@@ -65,6 +35,8 @@ class Contender:
     precision: str
     layout: str
     call: Callable[[int], torch.Tensor]
+    growth: float = 1.0
+    tile: int | None = None
     samples: list[float] = field(default_factory=list)
     max_rel_err: float = float("nan")
 
@@ -92,6 +64,7 @@ def bench(
     *,
     budget: float = 2.0,
     with_tf32: bool = True,
+    ceilings: Mapping[str, float] | None = None,
     timer: Any = None,
 ) -> list[dict]:
     """Time kernels on one workload beside cuDNN, in one interleaved run.
@@ -100,18 +73,20 @@ def bench(
         fns: kernels by name: launchers of `load_inline`, or Python functions with the keywords bias, stride,
             padding and dilation.
         workload: a `Workload` or its name.
-        precision: what the kernels compute in, "fp32" or "tf32"; cuDNN is held to the same.
+        precision: what the kernels compute in: "fp32", "tf32" or, with bfloat16 tensors, "bf16"; cuDNN is
+            held to the same.
         budget: seconds of measuring, shared by all; 5 to 100 samples each are taken in it.
         with_tf32: measure cuDNN with TF32 as well where precision is "fp32", in a row of its own.
+        ceilings: of `measure_ceilings`, for the column that says how near the roof a kernel is.
         timer: in place of a `CudaTimer`, for tests.
 
+    A kernel with a choice of tiles is timed with the one that `utils.autotune` finds fastest for the layer.
     Returns one row (see `Timings`) for cuDNN per precision and one per kernel. Every kernel's output is
     checked against float64 before and after; raises CheckError where it is wrong, MemoryError where the GPU
     is too small for the workload, RuntimeError without a GPU.
     """
     workload = _workload(workload)
-    if precision not in INPUT_ROUNDING:
-        raise ValueError(f"precision must be one of {', '.join(INPUT_ROUNDING)}, not {precision!r}")
+    dtype = find_precision(precision).dtype
     if timer is None:
         if not torch.cuda.is_available():
             raise RuntimeError(
@@ -126,12 +101,9 @@ def bench(
                 )
         timer = CudaTimer()
 
-    inputs = _inputs(workload, timer)
+    inputs = _inputs(workload, dtype, timer)
     layouts = _in_layouts(inputs)
-    contenders = [
-        Contender(name, precision, kernels.rung(name).layout, _kernel_call(name, fn, workload, layouts))
-        for name, fn in fns.items()
-    ]
+    contenders = [_kernel(name, fn, workload, precision, layouts, timer) for name, fn in fns.items()]
     for kind in [precision] + (["tf32"] if with_tf32 and precision == "fp32" else []):
         contenders += [_cudnn(workload, kind, layout, sets) for layout, sets in layouts.items()]
     judge = _Judge(workload, *inputs[0])
@@ -141,7 +113,56 @@ def bench(
         _measure(contenders, timer, len(inputs), budget)
         for contender in contenders:
             judge.check(contender, "after timing")
-    return _rows(workload, contenders)
+    return _rows(workload, contenders, ceilings)
+
+
+def least_bytes(workload: Workload, precision: str) -> int:
+    """Memory traffic when every number is read or written once, in the precision's type."""
+    return find_precision(precision).bytes * workload.elements
+
+
+def floor_ms(workload: Workload, precision: str, ceilings: Mapping[str, float]) -> float:
+    """Milliseconds of the definition's operations or of the least traffic, whichever is longer.
+
+    `ceilings` are those of `measure_ceilings`. An algorithm with fewer multiplications, as Winograd's, can
+    be below it.
+    """
+    arithmetic = workload.flops / ceilings[f"{precision}_tflops"] / 1e9
+    return max(arithmetic, least_bytes(workload, precision) / ceilings["copy_gbps"] / 1e6)
+
+
+def measure_ceilings(timer: Any = None, size: int = 8192) -> dict[str, float]:
+    """What this GPU reaches at its best: a copy's GB/s, read and written, and products' TFLOP/s.
+
+    The products are those of two matrices of `size` x `size` random numbers through cuBLAS, in every
+    precision that the GPU has; the copy is of as many float32. Source: medians of 5 calls with cold caches.
+    """
+    timer = timer or CudaTimer()
+    left, right = (torch.randn(size, size, device=timer.device) for _ in range(2))
+
+    def median(call: Callable[[], Any]) -> float:
+        call()
+        return statistics.median(timer.sample(call) for _ in range(5))
+
+    found = {"copy_gbps": 8 * size**2 / median(left.clone) / 1e6}
+    for name, precision in PRECISIONS.items():
+        if not has_precision(name):
+            continue
+        a, b = left.to(precision.dtype), right.to(precision.dtype)
+        with exact_float32(tf32=name == "tf32"):
+            found[f"{name}_tflops"] = 2 * size**3 / median(lambda a=a, b=b: a @ b) / 1e9
+    return {name: _significant(value) for name, value in found.items()}
+
+
+def compute_capability() -> int:
+    """Of this machine's GPU: 80 for 8.0."""
+    major, minor = torch.cuda.get_device_capability()
+    return 10 * major + minor
+
+
+def has_precision(name: str) -> bool:
+    """Whether this machine's GPU computes in it; without a GPU, on a stand-in for one, everything goes."""
+    return not torch.cuda.is_available() or compute_capability() >= find_precision(name).sm
 
 
 def _workload(workload: Workload | str) -> Workload:
@@ -152,10 +173,10 @@ def _workload(workload: Workload | str) -> Workload:
     return WORKLOADS[workload]
 
 
-def _inputs(workload: Workload, timer: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def _inputs(workload: Workload, dtype: torch.dtype, timer: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """As many sets of (input, weight) as memory allows, up to SETS."""
-    input_bytes = 4 * workload.N * workload.C * workload.H * workload.W
-    output_bytes = workload.min_bytes - input_bytes
+    input_bytes = dtype.itemsize * workload.N * workload.C * workload.H * workload.W
+    output_bytes = dtype.itemsize * workload.elements - input_bytes
     layouts = 1 if workload.operator == "conv1d" else 2
     free = 0.8 * timer.free_bytes()  # the rest is for cuDNN's workspace
     # Outputs: one just returned, one being checked, and the masks and absolute values of checking it.
@@ -169,7 +190,7 @@ def _inputs(workload: Workload, timer: Any) -> list[tuple[torch.Tensor, torch.Te
     generator = torch.Generator(timer.device).manual_seed(20_261_120)
 
     def random(shape: tuple[int, ...]) -> torch.Tensor:
-        return torch.randn(shape, generator=generator, device=timer.device)
+        return torch.randn(shape, generator=generator, device=timer.device).to(dtype)
 
     return [(random(workload.input_shape), random(workload.weight_shape)) for _ in range(sets)]
 
@@ -182,16 +203,35 @@ def _in_layouts(inputs: list[tuple[torch.Tensor, ...]]) -> dict[str, list[tuple[
     return {"NCHW": inputs, "channels_last": last}
 
 
-def _kernel_call(name: str, fn: Callable, workload: Workload, layouts: dict) -> Callable[[int], torch.Tensor]:
+def _kernel(
+    name: str, fn: Callable, workload: Workload, precision: str, layouts: dict, timer: Any
+) -> Contender:
     rung = kernels.rung(name)
     inputs = layouts.get(rung.layout) or next(iter(layouts.values()))
-    options = {"stride": workload.stride, "padding": workload.padding, "dilation": workload.dilation}
+    tile = None
+    if getattr(fn, "tiles", 0):
+        tile = best_tile(fn, *inputs[0], **_options(workload), precision=precision, timer=timer).tile
+    return Contender(
+        name, precision, rung.layout, _kernel_call(name, fn, workload, inputs, tile), rung.growth, tile
+    )
+
+
+def _options(workload: Workload) -> dict[str, int]:
+    return {"stride": workload.stride, "padding": workload.padding, "dilation": workload.dilation}
+
+
+def _kernel_call(
+    name: str, fn: Callable, workload: Workload, inputs: list, tile: int | None
+) -> Callable[[int], torch.Tensor]:
+    options = _options(workload)
     groups = {} if workload.groups == 1 else {"groups": workload.groups}
     run = getattr(fn, "nowait", fn)  # the plain call of a launcher waits for the GPU
     signature = getattr(fn, "signature", None)
     if signature is None:
         return lambda i: run(*inputs[i], bias=None, **options, **groups)
-    if groups and "groups" not in rung.supports:  # a depthwise kernel is told them by the weight's shape
+    if (
+        groups and "groups" not in kernels.rung(name).supports
+    ):  # a depthwise kernel is told them by the weight's shape
         raise ValueError(f"{name} has no groups; {workload.name} has {workload.groups}")
     taken = [parameter.name for parameter in signature.parameters[2:]]
     for option, value in options.items():
@@ -199,7 +239,7 @@ def _kernel_call(name: str, fn: Callable, workload: Workload, layouts: dict) -> 
             raise ValueError(
                 f"{name} has no {option}, and {workload.name} needs {option} {value}: {signature}"
             )
-    arguments = [{"bias": None, **options}[option] for option in taken]
+    arguments = [{"bias": None, **options, TUNING: tile}[option] for option in taken]
     return lambda i: run(*inputs[i], *arguments)
 
 
@@ -261,11 +301,11 @@ class _Judge:
         error = (output[self.images].double() - self.exact).abs()
         relative = float(error.max() / self.exact.abs().max())
         if is_kernel:
-            n = self.workload.terms
-            gamma = n * UNIT_ROUNDOFF / (1 - n * UNIT_ROUNDOFF) + INPUT_ROUNDING[contender.precision]
+            precision = find_precision(contender.precision)
+            bound = relative_bound(self.workload.terms, precision, contender.growth)
             # Image by image: masks of the largest outputs would not fit beside them.
             finite = all(bool(image.isfinite().all()) for image in output)
-            if not finite or not bool((error <= gamma * self.magnitude).all()):
+            if not finite or not bool((error <= bound * self.magnitude).all()):
                 raise CheckError(
                     f"{contender.name} is wrong on {self.workload.name}, {when}: "
                     + (f"relative error {relative:.1e}" if finite else "some elements are NaN or infinite")
@@ -285,7 +325,9 @@ def _measure(contenders: list[Contender], timer: Any, sets: int, budget: float) 
             contender.samples.append(timer.sample(lambda c=contender, i=i: c.call(i % sets)))
 
 
-def _rows(workload: Workload, contenders: list[Contender]) -> list[dict]:
+def _rows(
+    workload: Workload, contenders: list[Contender], ceilings: Mapping[str, float] | None
+) -> list[dict]:
     best, channels_first = {}, {}
     for contender in contenders:
         if contender.name == "cudnn":
@@ -309,8 +351,12 @@ def _rows(workload: Workload, contenders: list[Contender]) -> list[dict]:
             _significant(channels_first[contender.precision].ms),
             _significant(cudnn.ms / contender.ms),
             _significant(workload.flops / contender.ms / 1e9),
-            _significant(workload.min_bytes / contender.ms / 1e6),
+            _significant(least_bytes(workload, contender.precision) / contender.ms / 1e6),
             _significant(contender.max_rel_err, 2),
+            contender.tile,
+            _significant(floor_ms(workload, contender.precision, ceilings) / contender.ms)
+            if ceilings
+            else None,
         )
         rows.append(dict(zip(recordings.ROW_KEYS, values, strict=True)))
     return rows

@@ -22,7 +22,10 @@ class Launcher:
         backend: "simulator", "cuda" or "torch".
         checked: whether the simulator checks every access.
         options: the flags it was built with, by load_inline's keywords.
+        tiles: how many tiles its parameter `tile` chooses from, where `kernels.load` found that out.
     """
+
+    tiles = 0
 
     def __init__(
         self,
