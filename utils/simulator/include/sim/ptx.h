@@ -38,9 +38,9 @@ template <class T>
 __forceinline__ void copy_cg(uint32_t to, T from, int bytes) {
     copy_cg(to, from, bytes, bytes);
 }
-__forceinline__ void commit_group() {}
-__forceinline__ void wait_group(int) {}
-__forceinline__ void wait_all() {}
+__forceinline__ void commit_group() { commit_copies(); }
+__forceinline__ void wait_group(int still_under_way) { await_copies(still_under_way); }
+__forceinline__ void wait_all() { await_all_copies(); }
 
 // Rounded to nearest, ties away from zero.
 inline SIM_RAW uint32_t rounded_to_tf32(float x) {
