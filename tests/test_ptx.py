@@ -441,6 +441,29 @@ def test_wrong_operands_are_named_with_the_line(case):
     assert error.line == 5 and words in str(error) and body in str(error)
 
 
+MISTYPED = {
+    "r of a size_t": (
+        'asm("cp.async.cg.shared.global [%0], [%1], 16;" :: "r"(sizeof(r)), "l"(y));',
+        "32 bits",
+    ),
+    "r of a float": (f'asm("{X4} {{%0, %1, %2, %3}}, [%4];" : {INTO} : "r"(f[0]));', "__float_as_uint(x)"),
+    "r of a bool": (
+        'asm("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(at), "l"(y), "r"(at < 3));',
+        "32 bits",
+    ),
+    "l of an int": ('asm("cp.async.cg.shared.global [%0], [%1], 16;" :: "r"(at), "l"(at));', "a pointer or"),
+    "f of a double": ('asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r[0]) : "f"(1.0));', "is a float"),
+    "r for a float": ('asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(f[0]) : "f"(f[1]));', "32 bits"),
+}
+
+
+@pytest.mark.parametrize("case", MISTYPED)
+def test_operands_of_other_types_are_refused_as_by_nvcc(case):
+    body, words = MISTYPED[case]
+    error = refusal(body, CompileError)
+    assert error.line == 5 and words in str(error) and "static assertion" in str(error)
+
+
 WRONG = {
     "a pointer for an offset": (
         'asm("cp.async.cg.shared.global [%0], [%1], 16;" :: "r"((unsigned)(size_t)y), "l"(y));',
@@ -570,6 +593,22 @@ def test_headers_that_include_each_other(tmp_path):
 #include "inner/wait.h"
 __global__ void k(float* y) { y[threadIdx.x] = next(y[threadIdx.x]); }
 void go(torch::Tensor y) { k<<<1, 32>>>(y.data_ptr<float>()); }
+"""
+    y = torch.zeros(32)
+    with_header(text, tmp_path).go(y)
+    assert (y == 1).all()
+
+
+def test_headers_of_plain_cpp_stay_as_they_are(tmp_path):
+    (tmp_path / "plain.h").write_text('#include "tile.h"\ninline void pause() { asm volatile("" "nop"); }\n')
+    (tmp_path / "tile.h").write_text(
+        "__device__ inline float keep(float x) { __shared__ float s[32]; s[threadIdx.x] = x;\n"
+        "return s[threadIdx.x] + 1; }\n"
+    )
+    text = """#include <torch/extension.h>
+#include "plain.h"
+__global__ void k(float* y) { y[threadIdx.x] = keep(y[threadIdx.x]); }
+void go(torch::Tensor y) { pause(); k<<<1, 32>>>(y.data_ptr<float>()); }
 """
     y = torch.zeros(32)
     with_header(text, tmp_path).go(y)

@@ -381,7 +381,8 @@ class _Story:
     def _deadlock(self) -> str:
         if self.detail == "whole-warp-waits":
             return (
-                f"{self.who} waits in a matrix operation (wmma), to which not all 32 lanes of its warp come. "
+                f"{self.who} waits in a matrix operation (wmma, or ldmatrix and mma in PTX), to which not "
+                "all 32 lanes of its warp come. "
                 "A warp loads, multiplies and stores a matrix together: let all of its lanes make the same "
                 "call, and blocks have a multiple of 32 threads."
             )

@@ -130,7 +130,7 @@ void Worker::forget_copies() {
     copies_.clear();
     free_copies_.clear();
     handed_.clear();
-    groups_.clear();
+    for (Groups& groups : groups_) groups.committed = 0, groups.copies.clear();
 }
 
 // An access to where a copy goes that was not waited for.

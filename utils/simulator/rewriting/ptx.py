@@ -164,7 +164,7 @@ def _expression(
         raise statement.wrong(f'{name} writes {register}: its constraint is "={letter}" or "+{letter}"')
     if not operand.written and kind == "=":
         raise statement.wrong(f'{name} reads {register}, too: its constraint is "+{letter}", not "={letter}"')
-    return f"({chosen.expression})"
+    return f"sim::ptx::{'out' if operand.written else 'in'}_{letter}({chosen.expression})"
 
 
 def _next_solid(tokens: list[Token], k: int) -> int:
