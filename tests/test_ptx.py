@@ -367,6 +367,7 @@ REFUSED = {
         "mma.sync.aligned.m16n8k4",
     ),
     "sums in half": ('asm("mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16 {};");', "mma.sync.aligned"),
+    "an odd escape": ('asm("cp.async.wait_all;\\t\\n" "\\?");', "cp.async.wait_all; ?"),
     "a macro's text": ('asm(WAIT "_all;");', "WAIT"),
 }
 
@@ -401,12 +402,12 @@ MISTAKEN = {
         f'asm("{X4} {{%0, %1, %2}}, [%4];" : {INTO} : "r"(at));',
         "{%0, %1, %2} should be 4 registers",
     ),
-    "too few operands": (f'asm("{X4} {{%0, %1, %2, %3}};" : {INTO});', "has 2 operands, not 1"),
+    "too few operands": (f'asm("{X4} {{%0, %1, %2, %3}};" : {INTO});', "operands is 2, not 1"),
     "too many": (
         'asm("cp.async.ca.shared.global [%0], [%1], 4, 4, 4;" :: "r"(at), "l"(y));',
-        "3 or 4 operands, not 5",
+        "operands is 3 or 4, not 5",
     ),
-    "none at all": ('asm("cp.async.wait_group;");', "has 1 operands, not 0"),
+    "none at all": ('asm("cp.async.wait_group;");', "operands is 1, not 0"),
     "no brackets": (
         f'asm("{X4} {{%0, %1, %2, %3}}, %4;" : {INTO} : "r"(at));',
         "%4 stands in brackets, as in [%0]",
@@ -484,6 +485,11 @@ WRONG = {
         'asm("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(at), "l"(y), "r"(17));',
         "unsupported",
         "reads more than it writes",
+    ),
+    "misaligned, though a part is read": (
+        'asm("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(at), "l"(y + 3), "r"(4));',
+        "misaligned",
+        "reads 16 bytes at byte 12 of y",
     ),
     "nobody's shared memory": (
         f'asm("{X4} {{%0, %1, %2, %3}}, [%4];" : {INTO} : "r"(at));',
