@@ -1,23 +1,20 @@
-// Implicit GEMM with cp.async: the loads go from global to shared memory past the registers, STAGES tiles deep.
-// conv2d_gemm_double holds the next tile in registers, which then lack for the sums and for more warps; here it
-// costs none, and a thread waits for copies that it started STAGES - 1 tiles ago. What lies in the padding is
-// filled with zeros by the copy itself. The shape of the tile is a template parameter: launcher argument `tile`.
-// (MEASURED)
+// Implicit GEMM with cp.async: the loads go from global to shared memory past the registers, STAGES tiles
+// deep. conv2d_gemm_double holds the next tile in registers, which then lack for the sums and for more warps;
+// here it costs none, and a thread waits for copies that it started STAGES - 1 tiles ago. What lies in the
+// padding is filled with zeros by the copy itself. The shape of the tile is a template parameter: launcher
+// argument `tile`. (MEASURED)
 #include "conv.h"
 #include "ptx.h"
 
-// Where a tap's input lies, seen from the input of the pixel's first tap. Worked out once, so that the product
-// never divides. Taps that only fill up the last tile lie below every image, and so count as padding.
-struct alignas(16) Tap {
-    int offset, h, w;
-};
-constexpr int BELOW = 1 << 30;
+constexpr int BELOW = 1 << 30;  // a row below every image
 
-// Before the product: the table of taps, and the weights in the order in which the blocks read them,
-// packed[block of TILE_K channels][tap][channel], filled up with zeros.
+// Before the product, once: the weights in the order in which the blocks read them, packed[block of TILE_K
+// channels][tap][channel], filled up with zeros; and a table that says of every tap where its input lies,
+// seen from the input of the pixel's first tap: {offset, rows, columns, 0}. So nobody divides any more. Taps
+// that only fill up the last tile lie below every image, and so count as padding.
 template <int TILE_K>
-__global__ void prepare(const float* __restrict__ weight, float* __restrict__ packed, Tap* __restrict__ table,
-                        Conv2d size, int taps) {
+__global__ void prepare(const float* __restrict__ weight, float* __restrict__ packed,
+                        int4* __restrict__ table, Conv2d size, int taps) {
     const auto [N, C, H, W, K, R, S, P, Q, stride, padding, dilation] = size;
     const int tap = blockIdx.x * 8 + threadIdx.y, k = blockIdx.y * 8 + threadIdx.x;
     const bool exists = tap < C * R * S;
@@ -25,21 +22,22 @@ __global__ void prepare(const float* __restrict__ weight, float* __restrict__ pa
         exists && k < K ? weight[k * C * R * S + tap] : 0.0f;
     if (k > 0) return;
     const int c = tap / (R * S), h = tap / S % R * dilation, w = tap % S * dilation;
-    table[tap] = exists ? Tap{(c * H + h) * W + w, h, w} : Tap{0, BELOW, 0};
+    table[tap] = exists ? int4{(c * H + h) * W + w, h, w, 0} : int4{0, BELOW, 0, 0};
 }
 
-// A block: ROWS rows along the channels x PIXELS / 8 columns of threads along the pixels. Every thread computes
-// CHANNELS x 8 outputs, in groups of four neighbours, 4 ROWS channels or PIXELS / 2 pixels apart.
+// A block: ROWS rows along the channels x PIXELS / 8 columns of threads along the pixels. Every thread
+// computes CHANNELS x 8 outputs, in groups of four neighbours, 4 ROWS channels or PIXELS / 2 pixels apart.
 template <int ROWS, int CHANNELS, int PIXELS, int TAPS, int STAGES, int BLOCKS>
 __global__ void __launch_bounds__(ROWS* PIXELS / 8, BLOCKS)
     conv2d_gemm_async(const float* __restrict__ input, const float4* __restrict__ packed,
-                      const Tap* __restrict__ table, const float* __restrict__ bias,
+                      const int4* __restrict__ table, const float* __restrict__ bias,
                       float* __restrict__ output, Conv2d size, int taps) {
     const auto [N, C, H, W, K, R, S, P, Q, stride, padding, dilation] = size;
     constexpr int THREADS = ROWS * PIXELS / 8, TILE_K = ROWS * CHANNELS;
-    constexpr int PARTS = THREADS / PIXELS;                 // threads that fetch the inputs of one pixel
+    constexpr int PARTS = THREADS / PIXELS;               // threads that fetch the inputs of one pixel
     constexpr int FILTERS = TAPS * TILE_K / 4 / THREADS;  // float4 that a thread fetches
-    static_assert(TAPS % PARTS == 0 && TAPS * TILE_K % (4 * THREADS) == 0, "the same number for every thread");
+    static_assert(TAPS % PARTS == 0 && TAPS * TILE_K % (4 * THREADS) == 0,
+                  "the same number for every thread");
     __shared__ float4 inputs[STAGES][TAPS][PIXELS / 4];
     __shared__ float4 filters[STAGES][TAPS][TILE_K / 4];
     const int thread = threadIdx.x, warp = thread / 32, lane = thread % 32;
@@ -54,7 +52,7 @@ __global__ void __launch_bounds__(ROWS* PIXELS / 8, BLOCKS)
     const int pixels = N * P * Q, pixel = min(first_pixel + place, pixels - 1);
     const int top = pixel / Q % P * stride - padding, left = pixel % Q * stride - padding;
     const int corner = (pixel / (P * Q) * C * H + top) * W + left;
-    const float4* block_filters = packed + block_k * taps * (TILE_K / 4);
+    const float4* block_filters = packed + block_k * taps * (TILE_K / 4) + thread;
 
     float sum[CHANNELS][8];
 #pragma unroll
@@ -64,20 +62,21 @@ __global__ void __launch_bounds__(ROWS* PIXELS / 8, BLOCKS)
 #pragma unroll
         for (int i = 0; i < 8; ++i) sum[j][i] = b;
     }
+    float* my_inputs = reinterpret_cast<float*>(inputs[0][part]) + place;
+    float4* my_filters = filters[0][0] + thread;
     const auto fetch = [&](int first_tap, int buffer) {  // from global into shared memory
         if (first_tap < taps) {
 #pragma unroll
             for (int t = 0; t < TAPS; t += PARTS) {
-                const Tap tap = table[first_tap + t + part];
-                const int h = top + tap.h, w = left + tap.w;
-                const bool inside = unsigned(h) < unsigned(H) && unsigned(w) < unsigned(W);
-                copy_async<4>(reinterpret_cast<float*>(inputs[buffer][t + part]) + place,
-                              input + corner + tap.offset, inside);
+                const int4 tap = table[first_tap + t + part];
+                const int h = top + tap.y, w = left + tap.z;
+                const bool inside = unsigned(h) < unsigned(size.H) && unsigned(w) < unsigned(size.W);
+                copy_async<4>(my_inputs + (buffer * TAPS + t) * PIXELS, &input[corner + tap.x], inside);
             }
 #pragma unroll
             for (int f = 0; f < FILTERS; ++f)
-                copy_async<16>(&filters[buffer][0][f * THREADS + thread],
-                               &block_filters[first_tap * (TILE_K / 4) + f * THREADS + thread]);
+                copy_async<16>(my_filters + (buffer * FILTERS + f) * THREADS,
+                               block_filters + first_tap * (TILE_K / 4) + f * THREADS);
         }
         commit_copies();  // an empty group, too, so that the count below is right to the end
     };
@@ -132,8 +131,8 @@ static void launch(const torch::Tensor& input, const torch::Tensor& weight,
     const int64_t blocks_k = ceil_div(size.K, TILE_K);
     TORCH_CHECK(blocks_k * TILE_K * taps <= INT_MAX, "the packed weights have over 2^31 - 1 elements");
     auto packed = torch::empty({blocks_k * TILE_K * taps}, input.options());
-    auto table = torch::empty({4 * taps}, input.options());  // a Tap is as large as 4 floats
-    auto* entries = reinterpret_cast<Tap*>(table.data_ptr<float>());
+    auto table = torch::empty({taps, 4}, input.options().dtype(torch::kInt32));
+    auto* entries = reinterpret_cast<int4*>(table.data_ptr<int>());
     const auto stream = at::cuda::getCurrentCUDAStream();
     prepare<TILE_K><<<grid_of(taps / 8, blocks_k * TILE_K / 8, 1), dim3(8, 8), 0, stream>>>(
         weight.data_ptr<float>(), packed.data_ptr<float>(), entries, size, taps);

@@ -1,7 +1,7 @@
 // Implicit GEMM: the convolution as a product of two matrices, weight (K x CRS) times input (CRS x NPQ). The
-// inner index `tap` counts the C R S products of an output, a column of the second matrix is a `pixel`, one of
-// N P Q. That matrix has most inputs up to R S times and is never written to memory: each block fetches the
-// tile of it that it needs, TAPS taps x 128 pixels, straight from the images into shared memory.
+// inner index `tap` counts the C R S products of an output, a column of the second matrix is a `pixel`, one
+// of N P Q. That matrix has most inputs up to R S times and is never written to memory: each block fetches
+// the tile of it that it needs, TAPS taps x 128 pixels, straight from the images into shared memory.
 // (MEASURED)
 #include "conv.h"
 
@@ -9,18 +9,15 @@ constexpr int THREADS = 128;  // of a block: 8 rows along the channels x 16 colu
 constexpr int PIXELS = 128;   // of a block's tile; thread t fetches the inputs of pixel t
 constexpr int TAPS = 16;      // of a tile: multiplied between two barriers
 
-// Where a tap's input lies, seen from the input of the pixel's first tap. Worked out once, so that the product
-// never divides. Taps that only fill up the last tile lie below every image, and so count as padding.
-struct alignas(16) Tap {
-    int offset, h, w;
-};
-constexpr int BELOW = 1 << 30;
+constexpr int BELOW = 1 << 30;  // a row below every image
 
-// Before the product: the table of taps, and the weights in the order in which the blocks read them,
-// packed[block of TILE_K channels][tap][channel], filled up with zeros.
+// Before the product, once: the weights in the order in which the blocks read them, packed[block of TILE_K
+// channels][tap][channel], filled up with zeros; and a table that says of every tap where its input lies,
+// seen from the input of the pixel's first tap: {offset, rows, columns, 0}. So nobody divides any more. Taps
+// that only fill up the last tile lie below every image, and so count as padding.
 template <int TILE_K>
-__global__ void prepare(const float* __restrict__ weight, float* __restrict__ packed, Tap* __restrict__ table,
-                        Conv2d size, int taps) {
+__global__ void prepare(const float* __restrict__ weight, float* __restrict__ packed,
+                        int4* __restrict__ table, Conv2d size, int taps) {
     const auto [N, C, H, W, K, R, S, P, Q, stride, padding, dilation] = size;
     const int tap = blockIdx.x * 8 + threadIdx.y, k = blockIdx.y * 8 + threadIdx.x;
     const bool exists = tap < C * R * S;
@@ -28,7 +25,7 @@ __global__ void prepare(const float* __restrict__ weight, float* __restrict__ pa
         exists && k < K ? weight[k * C * R * S + tap] : 0.0f;
     if (k > 0) return;
     const int c = tap / (R * S), h = tap / S % R * dilation, w = tap % S * dilation;
-    table[tap] = exists ? Tap{(c * H + h) * W + w, h, w} : Tap{0, BELOW, 0};
+    table[tap] = exists ? int4{(c * H + h) * W + w, h, w, 0} : int4{0, BELOW, 0, 0};
 }
 
 // Every thread computes CHANNELS x 8 outputs, in groups of four neighbours: 4 channels, then 4 channels 32
@@ -36,16 +33,17 @@ __global__ void prepare(const float* __restrict__ weight, float* __restrict__ pa
 template <int CHANNELS>
 __global__ void __launch_bounds__(THREADS, 3)
     conv2d_gemm_double(const float* __restrict__ input, const float4* __restrict__ packed,
-                const Tap* __restrict__ table, const float* __restrict__ bias, float* __restrict__ output,
-                Conv2d size, int taps) {
+                       const int4* __restrict__ table, const float* __restrict__ bias,
+                       float* __restrict__ output, Conv2d size, int taps) {
     const auto [N, C, H, W, K, R, S, P, Q, stride, padding, dilation] = size;
     constexpr int TILE_K = 8 * CHANNELS, FILTERS = TAPS * TILE_K / 4 / THREADS;  // float4 a thread fetches
     static_assert(TAPS * TILE_K % (4 * THREADS) == 0, "the same number for every thread");
     __shared__ float4 inputs[2][TAPS][PIXELS / 4];
     __shared__ float4 filters[2][TAPS][TILE_K / 4];
     const int thread = threadIdx.x, warp = thread / 32, lane = thread % 32;
-    // A warp is 4 rows x 8 columns. Lane and lane ^ 1 have the same pixels, lane and lane ^ 2 the same channels:
-    // then shared memory serves both reads of float4 below in two passes. Lane by lane along a row it takes 4.
+    // A warp is 4 rows x 8 columns. Lane and lane ^ 1 have the same pixels, lane and lane ^ 2 the same
+    // channels: then shared memory serves both reads of float4 below in two passes. Lane by lane along a row
+    // it takes 4.
     const int row = warp % 2 * 4 + lane / 16 * 2 + lane % 2, column = warp / 2 * 8 + lane / 2 % 8;
     const int blocks_k = (K + TILE_K - 1) / TILE_K;  // side by side in the grid: they read the same inputs
     const int block_k = blockIdx.x % blocks_k, first_pixel = blockIdx.x / blocks_k * PIXELS;
@@ -70,10 +68,10 @@ __global__ void __launch_bounds__(THREADS, 3)
     const auto fetch = [&](int first_tap) {  // from global memory into registers
 #pragma unroll
         for (int t = 0; t < TAPS; ++t) {
-            const Tap tap = table[first_tap + t];
-            const int h = top + tap.h, w = left + tap.w;
-            const bool inside = unsigned(h) < unsigned(H) && unsigned(w) < unsigned(W);
-            next_inputs[t] = inside ? input[corner + tap.offset] : 0.0f;
+            const int4 tap = table[first_tap + t];
+            const int h = top + tap.y, w = left + tap.z;
+            const bool inside = unsigned(h) < unsigned(size.H) && unsigned(w) < unsigned(size.W);
+            next_inputs[t] = inside ? input[corner + tap.x] : 0.0f;
         }
 #pragma unroll
         for (int f = 0; f < FILTERS; ++f)
@@ -137,8 +135,8 @@ static void launch(const torch::Tensor& input, const torch::Tensor& weight,
     const int64_t blocks_k = ceil_div(size.K, TILE_K);
     TORCH_CHECK(blocks_k * TILE_K * taps <= INT_MAX, "the packed weights have over 2^31 - 1 elements");
     auto packed = torch::empty({blocks_k * TILE_K * taps}, input.options());
-    auto table = torch::empty({4 * taps}, input.options());  // a Tap is as large as 4 floats
-    auto* entries = reinterpret_cast<Tap*>(table.data_ptr<float>());
+    auto table = torch::empty({taps, 4}, input.options().dtype(torch::kInt32));
+    auto* entries = reinterpret_cast<int4*>(table.data_ptr<int>());
     const auto stream = at::cuda::getCurrentCUDAStream();
     prepare<TILE_K><<<grid_of(taps / 8, blocks_k * CHANNELS, 1), dim3(8, 8), 0, stream>>>(
         weight.data_ptr<float>(), packed.data_ptr<float>(), entries, size, taps);

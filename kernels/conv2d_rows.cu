@@ -1,22 +1,24 @@
-// No shared tile: every thread slides down the image with a window of it in registers. It computes 4 neighbouring
-// columns x ROWS rows of the output; of every row of the input it loads three float4, once, and adds them to
-// all the (up to R) rows of the output that need them, while the next row's loads are on their way.
+// No shared tile: every thread slides down the image with a window of it in registers. It computes 4
+// neighbouring columns x ROWS rows of the output; of every row of the input it loads three float4, once, and
+// adds them to all the (up to R) rows of the output that need them, while the next row's loads are on their
+// way.
 #include "conv.h"
 
 constexpr int ROWS = 8;     // outputs of a thread below each other; each is four neighbours wide
 constexpr int WARPS = 4;    // of a block, below each other: what they share comes from the L1 cache
-constexpr int AHEAD = 3;   // rows of the input on their way while one is multiplied
+constexpr int AHEAD = 3;    // rows of the input on their way while one is multiplied
 constexpr int WINDOW = 12;  // columns of the input that a thread holds: three float4
 
-// WINDOW elements of a row of the image from column w on, 0 where there are none. ALIGNED: w and W are multiples of
-// 4, in memory, too, so that of a float4 all four exist, or none.
+// WINDOW elements of a row of the image from column w on, 0 where there are none. ALIGNED: w and W are
+// multiples of 4, in memory, too, so that of a float4 all four exist, or none.
 template <bool ALIGNED>
 __device__ void load_window(float (&x)[WINDOW], const float* row, int w, int W, bool exists) {
 #pragma unroll
     for (int i = 0; i < WINDOW; i += ALIGNED ? 4 : 1) {
         const bool inside = exists && unsigned(w + i) < unsigned(W);  // a negative one is large, too
         if (ALIGNED)
-            *reinterpret_cast<float4*>(&x[i]) = inside ? *reinterpret_cast<const float4*>(row + w + i) : float4{};
+            *reinterpret_cast<float4*>(&x[i]) =
+                inside ? *reinterpret_cast<const float4*>(row + w + i) : float4{};
         else
             x[i] = inside ? row[w + i] : 0.0f;
     }
@@ -25,10 +27,11 @@ __device__ void load_window(float (&x)[WINDOW], const float* row, int w, int W, 
 // For filters of up to SIZE x SIZE; a smaller one is filled up with zeros. (Zero times infinity is NaN: an
 // infinite input then also spoils some outputs beside its own.)
 template <int SIZE, bool FAST>
-__global__ void __launch_bounds__(32 * WARPS, 4)
+__global__ void __launch_bounds__(32 * WARPS, 5)
     conv2d_rows(const float* __restrict__ input, const float* __restrict__ weight,
                 const float* __restrict__ bias, float* __restrict__ output, Conv2d size) {
     const auto [N, C, H, W, K, R, S, P, Q, stride, padding, dilation] = size;
+    static_assert(SIZE * SIZE <= 32 * WARPS, "a thread fetches one weight");
     __shared__ float filter_of_block[SIZE][SIZE];
     const int n = blockIdx.z / K, k = blockIdx.z % K;
     const int q = blockIdx.x * 128 + threadIdx.x * 4, p = (blockIdx.y * WARPS + threadIdx.y) * ROWS;
@@ -43,14 +46,14 @@ __global__ void __launch_bounds__(32 * WARPS, 4)
 #pragma unroll
         for (int i = 0; i < 4; ++i) sum[j][i] = b;
     const auto store = [&](int j) {
-        float* out = output + ((n * K + k) * P + p + j) * Q + q;
-        if (p + j >= P) return;
+        float* out = output + ((n * size.K + k) * size.P + p + j) * size.Q + q;
+        if (p + j >= size.P) return;
         if (FAST) {
-            if (q < Q) *reinterpret_cast<float4*>(out) = {sum[j][0], sum[j][1], sum[j][2], sum[j][3]};
+            if (q < size.Q) *reinterpret_cast<float4*>(out) = {sum[j][0], sum[j][1], sum[j][2], sum[j][3]};
         } else {
 #pragma unroll
             for (int i = 0; i < 4; ++i)
-                if (q + i < Q) out[i] = sum[j][i];
+                if (q + i < size.Q) out[i] = sum[j][i];
         }
     };
     const int channels = FAST ? 1 : C;
@@ -59,18 +62,19 @@ __global__ void __launch_bounds__(32 * WARPS, 4)
         alignas(16) float window[AHEAD + 1][WINDOW];
         const auto load = [&](int y) {
             const int h = top + y;
-            load_window<FAST>(window[y % (AHEAD + 1)], plane + y * W, left, W, unsigned(h) < unsigned(H));
+            load_window<FAST>(window[y % (AHEAD + 1)], plane + y * size.W, left, size.W,
+                              unsigned(h) < unsigned(size.H));
         };
 #pragma unroll
         for (int y = 0; y < AHEAD; ++y) load(y);
         const int thread = threadIdx.y * 32 + threadIdx.x, r = thread / SIZE, s = thread % SIZE;
         __syncthreads();
-        if (r < SIZE)
-            filter_of_block[r][s] = r < R && s < S ? weight[((k * C + c) * R + r) * S + s] : 0.0f;
+        if (r < SIZE) filter_of_block[r][s] = r < R && s < S ? weight[((k * C + c) * R + r) * S + s] : 0.0f;
         __syncthreads();
         float filter[SIZE][SIZE];
 #pragma unroll
-        for (int i = 0; i < SIZE * SIZE; ++i) filter[i / SIZE][i % SIZE] = filter_of_block[i / SIZE][i % SIZE];
+        for (int i = 0; i < SIZE * SIZE; ++i)
+            filter[i / SIZE][i % SIZE] = filter_of_block[i / SIZE][i % SIZE];
 
 #pragma unroll
         for (int y = 0; y < ROWS + SIZE - 1; ++y) {
@@ -93,12 +97,14 @@ __global__ void __launch_bounds__(32 * WARPS, 4)
 template <int SIZE>
 static void launch(const torch::Tensor& input, const torch::Tensor& weight,
                    const std::optional<torch::Tensor>& bias, torch::Tensor& output, const Conv2d& size) {
-    const bool fast = size.C == 1 && reinterpret_cast<uintptr_t>(input.data_ptr()) % 16 == 0 && size.W % 4 == 0 &&
-                      size.Q % 4 == 0 &&                         (size.padding - SIZE / 2) % 4 == 0;
-    const dim3 grid = grid_of(ceil_div(size.Q, 128), ceil_div(size.P, ROWS * WARPS), int64_t(size.N) * size.K);
+    const bool fast = size.C == 1 && reinterpret_cast<uintptr_t>(input.data_ptr()) % 16 == 0 &&
+                      size.W % 4 == 0 && size.Q % 4 == 0 && (size.padding - SIZE / 2) % 4 == 0;
+    const dim3 grid =
+        grid_of(ceil_div(size.Q, 128), ceil_div(size.P, ROWS * WARPS), int64_t(size.N) * size.K);
     const auto kernel = fast ? conv2d_rows<SIZE, true> : conv2d_rows<SIZE, false>;
     kernel<<<grid, dim3(32, WARPS), 0, at::cuda::getCurrentCUDAStream()>>>(
-        input.data_ptr<float>(), weight.data_ptr<float>(), data_or_null(bias), output.data_ptr<float>(), size);
+        input.data_ptr<float>(), weight.data_ptr<float>(), data_or_null(bias), output.data_ptr<float>(),
+        size);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
