@@ -1,7 +1,10 @@
-// No shared tile: every thread slides down the image with a window of it in registers. It computes 4
-// neighbouring columns x ROWS rows of the output; of every row of the input it loads three float4, once, and
-// adds them to all the (up to R) rows of the output that need them, while the next row's loads are on their
-// way.
+// No tile in shared memory: every thread slides down the image with a window of it in registers. It computes
+// 4 neighbouring columns x ROWS rows of the output. Of every row of the input it loads three float4, once,
+// AHEAD rows before it needs them, and adds them to all the rows of the output that they belong to (R of
+// them). For stride 1, dilation 1 and filters of up to 7 x 7; fast for one channel and padding R / 2.
+// Measured on an H200, 2026-11-21, float32: blur 0.059 ms (conv2d_vector 0.109, cuDNN 0.558; 0.031 to move
+// the bytes). 16 rows a thread take 0.068 ms, one row ahead 0.061, room for 4 blocks an SM in place of 5
+// 0.064.
 #include "conv.h"
 
 constexpr int ROWS = 8;     // outputs of a thread below each other; each is four neighbours wide
@@ -31,8 +34,9 @@ __global__ void __launch_bounds__(32 * WARPS, 5)
     conv2d_rows(const float* __restrict__ input, const float* __restrict__ weight,
                 const float* __restrict__ bias, float* __restrict__ output, Conv2d size) {
     const auto [N, C, H, W, K, R, S, P, Q, stride, padding, dilation] = size;
-    static_assert(SIZE * SIZE <= 32 * WARPS, "a thread fetches one weight");
-    __shared__ float filter_of_block[SIZE][SIZE];
+    constexpr int TAPS = (SIZE * SIZE + 3) / 4 * 4;  // filled up, to be read by float4
+    static_assert(TAPS <= 32 * WARPS, "a thread fetches one weight");
+    __shared__ float4 staged[TAPS / 4];
     const int n = blockIdx.z / K, k = blockIdx.z % K;
     const int q = blockIdx.x * 128 + threadIdx.x * 4, p = (blockIdx.y * WARPS + threadIdx.y) * ROWS;
     constexpr int LEAD = 4 - SIZE / 2;  // with padding SIZE / 2 the window begins at a multiple of 4
@@ -69,12 +73,13 @@ __global__ void __launch_bounds__(32 * WARPS, 5)
         for (int y = 0; y < AHEAD; ++y) load(y);
         const int thread = threadIdx.y * 32 + threadIdx.x, r = thread / SIZE, s = thread % SIZE;
         __syncthreads();
-        if (r < SIZE) filter_of_block[r][s] = r < R && s < S ? weight[((k * C + c) * R + r) * S + s] : 0.0f;
+        if (thread < TAPS)
+            reinterpret_cast<float*>(staged)[thread] =
+                r < R && s < S ? weight[((k * C + c) * R + r) * S + s] : 0.0f;
         __syncthreads();
-        float filter[SIZE][SIZE];
+        alignas(16) float filter[TAPS];
 #pragma unroll
-        for (int i = 0; i < SIZE * SIZE; ++i)
-            filter[i / SIZE][i % SIZE] = filter_of_block[i / SIZE][i % SIZE];
+        for (int i = 0; i < TAPS; i += 4) *reinterpret_cast<float4*>(&filter[i]) = staged[i / 4];
 
 #pragma unroll
         for (int y = 0; y < ROWS + SIZE - 1; ++y) {
@@ -87,7 +92,7 @@ __global__ void __launch_bounds__(32 * WARPS, 5)
 #pragma unroll
                 for (int s = 0; s < SIZE; ++s)
 #pragma unroll
-                    for (int i = 0; i < 4; ++i) sum[j][i] += filter[r][s] * x[s + i];
+                    for (int i = 0; i < 4; ++i) sum[j][i] += filter[r * SIZE + s] * x[s + i];
             }
             if (y >= SIZE - 1 && c == channels - 1) store(y - (SIZE - 1));
         }
