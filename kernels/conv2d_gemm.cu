@@ -1,11 +1,12 @@
-// Implicit GEMM: the convolution as a product of two matrices, weight (K x CRS) times input (CRS x NPQ). The
-// inner index `tap` counts the C R S products of an output; a column of the second matrix is a `pixel`, one
-// of N P Q. That matrix has most inputs up to R S times and is never written to memory: each block fetches
-// the tile of it that it needs, TAPS taps x 128 pixels, straight from the images into shared memory. Measured
-// on an H200, 2026-11-21, float32: alexnet_conv1 1.54 ms (conv2d_registers 2.07, cuDNN 2.21), resnet_conv1
-// 0.459 (0.587, cuDNN 0.733), vgg_conv2 1.62 (2.41, cuDNN 1.42), resnet_3x3_14 0.404 (1.53, cuDNN 0.221),
-// pointwise 0.221 (0.781, cuDNN 0.244). With divisions in place of the table alexnet_conv1 takes 2.48 ms,
-// with 8 taps a tile 1.87, with lanes side by side along a row (see there) 1.56.
+// Implicit GEMM: the convolution as a product of two matrices, weight (K x CRS) times input (CRS x NPQ).
+// The inner index `tap` counts the C R S products of an output; a column of the second matrix is a
+// `pixel`, one of N P Q. That matrix has most inputs up to R S times and is never written to memory: each
+// block fetches the tile of it that it needs, TAPS taps x 128 pixels, straight from the images into shared
+// memory.
+// Measured on an H200, 2026-11-21, float32: alexnet_conv1 1.54 ms (conv2d_registers 2.07, cuDNN 2.21),
+// resnet_conv1 0.459 (0.587, cuDNN 0.733), vgg_conv2 1.62 (2.41, cuDNN 1.42), resnet_3x3_14 0.404 (1.53,
+// cuDNN 0.221), pointwise 0.221 (0.781, cuDNN 0.244). With divisions in place of the table alexnet_conv1
+// takes 2.48 ms, with 8 taps a tile 1.87, with lanes side by side along a row (see there) 1.56.
 #include "conv.h"
 
 constexpr int THREADS = 128;  // of a block: 8 rows along the channels x 16 columns along the pixels

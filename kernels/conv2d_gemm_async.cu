@@ -1,11 +1,11 @@
 // Implicit GEMM with cp.async: tiles go from global to shared memory past the registers, and STAGES - 1 of
-// them are under way while one is multiplied. What conv2d_gemm_double pays for its second buffer, registers
-// and the instructions that store them, it does not; the copy itself fills the padding with zeros. And a
-// block is smaller, 64 pixels, so that fewer warps wait for each other. The launcher's `tile` chooses a
-// block's shape. Measured on an H200, 2026-11-21, float32: alexnet_conv1 1.34 ms (conv2d_gemm_double 1.58,
-// cuDNN 2.21), resnet_conv1 0.389 (cuDNN 0.733), vgg_conv2 1.38 (1.42), resnet_3x3_56 0.359 (0.361), _28
-// 0.331 (0.190), _14 0.338 (0.221), _7 0.523 (0.484), pointwise 0.177 (0.244). 2, 3 or 4 stages differ by 3 %
-// at most.
+// them are under way while one is multiplied. What conv2d_gemm_double pays for its second buffer,
+// registers and the instructions that store them, it does not; the copy itself fills the padding with
+// zeros. And a block is smaller, 64 pixels, so that fewer warps wait for each other. The launcher's `tile`
+// chooses a block's shape.
+// Measured on an H200, 2026-11-21, float32: alexnet_conv1 1.34 ms (conv2d_gemm_double 1.58, cuDNN 2.21),
+// resnet_conv1 0.389 (cuDNN 0.733), vgg_conv2 1.38 (1.42), resnet_3x3_56 0.359 (0.361), _28 0.331 (0.190),
+// _14 0.338 (0.221), _7 0.523 (0.484), pointwise 0.177 (0.244). 2, 3 or 4 stages differ by 3 % at most.
 #include "conv.h"
 #include "ptx.h"
 

@@ -1,10 +1,11 @@
-// Implicit GEMM, double-buffered: the next tile's loads are started before this tile is multiplied, wait for
-// their data in registers meanwhile, and are stored into the other of two buffers after it. One barrier a
-// tile is left of two. It helps where few blocks have nobody to cover their waiting: resnet_3x3_7 (200
-// blocks). Elsewhere the other blocks of the SM did that already, and the tile in flight takes 24 or 28
-// registers of a thread.
+// Implicit GEMM, double-buffered: the next tile's loads are started before this tile is multiplied, wait
+// for their data in registers meanwhile, and are stored into the other of two buffers after it. One
+// barrier a tile is left of two. It helps where few blocks have nobody to cover their waiting:
+// resnet_3x3_7 (200 blocks). Elsewhere the other blocks of the SM did that already, and the tile in flight
+// takes 24 or 28 registers of a thread.
 // Measured on an H200, 2026-11-21, float32: resnet_3x3_7 0.585 ms (conv2d_gemm 0.626, cuDNN 0.484),
-// pointwise 0.217 (0.221), but alexnet_conv1 1.58 (1.54), vgg_conv2 1.63 (1.62), resnet_3x3_28 0.408 (0.406).
+// pointwise 0.217 (0.221), but alexnet_conv1 1.58 (1.54), vgg_conv2 1.63 (1.62), resnet_3x3_28 0.408
+// (0.406).
 #include "conv.h"
 
 constexpr int THREADS = 128;  // of a block: 8 rows along the channels x 16 columns along the pixels
