@@ -1,25 +1,26 @@
 // Winograd's F(4x4, 3x3): 4 x 4 outputs of a 3 x 3 filter g from 36 products a channel; the definition takes
-// 144. With the three matrices below,
+// 144. With three constant matrices
 //     Y = A^T [ sum over c of (G g_c G^T) . (B^T d_c B) ] A        (. multiplies element by element)
-// for a 6 x 6 tile d_c of the input, 4 more of which are the next tile's. The sum over the channels is a
-// matrix product of its own for every one of the 36 elements, filters x channels times channels x tiles: that
-// is where the time goes, and it knows no padding and no neighbours. Four kernels: transform the weight,
-// transform the input, 36 matrix products, transform back.
+// for a 6 x 6 tile d_c of the input. The sum over the channels is a matrix product of its own for each of the
+// 36 elements, filters x channels times channels x tiles: most of the time goes there, and it knows neither
+// padding nor neighbours. Four kernels: transform the weight, transform the input, 36 products, transform
+// back.
+//
+// The matrices follow from where the polynomials d and g are evaluated. The textbook's 0, +-1, +-2 give small
+// integers and lose accuracy; times 3/4 every power is nearer to 1, and the errors are a quarter of those.
 #include "conv.h"
 #include "sgemm.h"
 
 constexpr int OUT = 4, TAPS = 3, IN = OUT + TAPS - 1;  // of a tile, down and across
 constexpr int PRODUCTS = IN * IN;
-constexpr int DEPTH = 16,
-              STAGES = 3;            // channels that the product loads at a time; loads under way and in use
-using Tile = SgemmTile<2, 1, 8, 8>;  // of the product: 64 filters x 64 tiles
-constexpr int BLOCKS = 8;            // of it on an SM
-constexpr int THREADS = 128;         // of the other kernels' blocks
+constexpr int DEPTH = 16, STAGES = 3;  // of the product: channels loaded at a time, and buffers for them
+using Tile = SgemmTile<2, 1, 8, 8>;    // 64 filters x 64 tiles
+constexpr int BLOCKS = 8;              // on an SM
+constexpr int THREADS = 128;           // of a block that transforms
 constexpr int FILTERS = 32, CHANNELS = THREADS / FILTERS;  // weights that a block transforms
 
-// The transformed tensors are U: 36 x C x K, V: 36 x C x T, M: 36 x K x T, for C channels, K filters, T
-// tiles, each rounded up to what the product takes at a time. It has no edges then; the transforms fill up
-// with zeros.
+// The transformed tensors: U is 36 x C x K, V is 36 x C x T, M is 36 x K x T, for C channels, K filters and T
+// tiles, each rounded up to what the product takes at a time. So it has no edges; the transforms write zeros.
 struct Plan {
     int down, across, tiles;  // tiles of an image; tiles of all images of this launch
     int C, K, T;

@@ -13,10 +13,10 @@ __device__ __forceinline__ void store4(float* to, const float* from) {
     *reinterpret_cast<float4*>(to) = make_float4(from[0], from[1], from[2], from[3]);
 }
 
-// M x N sums of a block of WARPS_M x WARPS_N warps, ROWS x COLUMNS of them in the registers of each thread:
-// groups of 4 x 4, because four neighbours are read at once. The lanes of a warp are 4 x 8, and a thread's
-// groups lie 4 lanes x 4 rows and 8 lanes x 4 columns apart: lanes that read together then read neighbours,
-// and no two of them different words of one bank.
+// M x N sums of a block of WARPS_M x WARPS_N warps; every thread keeps ROWS x COLUMNS of them in registers.
+// For one c it reads ROWS + COLUMNS numbers and makes ROWS COLUMNS products of them. They come in groups of 4
+// x 4, because four neighbours are read at once. The lanes of a warp are 4 x 8; a thread's groups lie 4 lanes
+// x 4 rows and 8 lanes x 4 columns apart, so that lanes that read or store together have neighbours in a row.
 template <int WARPS_M, int WARPS_N, int ROWS_, int COLUMNS_>
 struct SgemmTile {
     static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, THREADS = 32 * WARPS_M * WARPS_N;
