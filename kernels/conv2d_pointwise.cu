@@ -1,13 +1,15 @@
-// 1x1 filters as one matrix product: filters x channels times channels x pixels, in the layout in which the
-// tensors lie, without a copy. A block computes a tile of it, its pixels counted through all images.
+// 1x1 filters: the convolution is a matrix product, filters x channels times channels x pixels, of the
+// tensors as they lie in memory. A block computes a tile of it, with the pixels of all images in one row.
 #include "conv.h"
 #include "sgemm.h"
 
-constexpr int DEPTH = 16, STAGES = 2;  // channels that a block loads at a time; loads under way and in use
+constexpr int DEPTH = 16, STAGES = 2;  // channels loaded at a time, and buffers for them
+using Tile = SgemmTile<2, 2, 8, 8>;    // 64 filters x 128 pixels
+constexpr int BLOCKS = 3;              // on an SM
 
 // PIXELS neighbours are copied and stored in one instruction: 4, or 1 where stride, padding or alignment
 // forbid more.
-template <class Tile, int BLOCKS, int PIXELS>
+template <int PIXELS>
 __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
     conv2d_pointwise(const float* __restrict__ input, const float* __restrict__ weight,
                      const float* __restrict__ bias, float* __restrict__ output, Conv2d size) {
@@ -28,24 +30,22 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
     const int h = pixel / size.Q * size.stride - size.padding;
     const int w = pixel % size.Q * size.stride - size.padding;
     const bool inside = x_b < pixels && h >= 0 && h < size.H && w >= 0 && w < size.W;
-    const float* from_b = inside ? input + (n * C + c_b) * HW + h * size.W + w : input;
-    const int next_channel = inside ? HW : 0;
+    const float* from_b = inside ? input + size_t(n * C + c_b) * HW + h * size.W + w : input;
+    const size_t next_channel = inside ? HW : 0;
 
+    const auto load = [&](int stage, int step) {
+        const int channels = C - step * DEPTH;  // left
+#pragma unroll
+        for (int k = 0; k < Tile::M; k += STEP_A)
+            copy_async<4>(&a[stage][c_a][k + k_a], from_a + k * C, block_k + k + k_a < K && c_a < channels);
+#pragma unroll
+        for (int c = 0; c < DEPTH; c += STEP_B)
+            copy_async<4 * PIXELS>(&b[stage][c + c_b][x_b], from_b + c * next_channel,
+                                   inside && c + c_b < channels);
+        from_a += DEPTH, from_b += DEPTH * next_channel;
+    };
     Tile tile;
-    pipeline<STAGES>((C + DEPTH - 1) / DEPTH,
-                     [&](int stage, int step) {
-                         const int channels = C - step * DEPTH;  // left
-#pragma unroll
-                         for (int k = k_a; k < Tile::M + k_a; k += STEP_A)
-                             copy_async<4>(&a[stage][c_a][k], from_a + (k - k_a) * C,
-                                           block_k + k < K && c_a < channels);
-#pragma unroll
-                         for (int c = 0; c < DEPTH; c += STEP_B)
-                             copy_async<4 * PIXELS>(&b[stage][c + c_b][x_b], from_b + c * next_channel,
-                                                    inside && c + c_b < channels);
-                         from_a += DEPTH, from_b += DEPTH * next_channel;
-                     },
-                     [&](int stage) { tile.multiply(a[stage], b[stage]); });
+    pipeline<STAGES>((C + DEPTH - 1) / DEPTH, load, [&](int stage) { tile.multiply(a[stage], b[stage]); });
 
 #pragma unroll
     for (int j = 0; j < Tile::COLUMNS; j += PIXELS) {
@@ -70,7 +70,6 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
 torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight,
                      std::optional<torch::Tensor> bias = std::nullopt, int64_t stride = 1,
                      int64_t padding = 0, int64_t dilation = 1) {
-    using Tile = SgemmTile<2, 2, 8, 8>;
     const Conv2d size = conv2d_sizes(input, weight, bias, stride, padding, dilation);
     TORCH_CHECK(size.R == 1 && size.S == 1, "a filter of ", size.R, "x", size.S,
                 " is no matrix product of the input as it lies: 1x1 is");
@@ -82,7 +81,7 @@ torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight,
     const float* from = input.data_ptr<float>();
     const bool fours = stride == 1 && padding == 0 && size.H * size.W % 4 == 0 &&
                        reinterpret_cast<uintptr_t>(from) % (4 * sizeof(float)) == 0;
-    const auto kernel = fours ? conv2d_pointwise<Tile, 4, 4> : conv2d_pointwise<Tile, 4, 1>;
+    const auto kernel = fours ? conv2d_pointwise<4> : conv2d_pointwise<1>;
     const int64_t blocks = int64_t(ceil_div(size.N * size.P * size.Q, Tile::N)) * ceil_div(size.K, Tile::M);
     kernel<<<grid_of(blocks, 1, 1), Tile::THREADS, 0, at::cuda::getCurrentCUDAStream()>>>(
         from, weight.data_ptr<float>(), data_or_null(bias), output.data_ptr<float>(), size);

@@ -112,24 +112,23 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
     __shared__ __align__(16) float a[STAGES][DEPTH][Tile::M], b[STAGES][DEPTH][Tile::N];
     const size_t C = plan.C, K = plan.K, T = plan.T;
     const int block_k = blockIdx.y * Tile::M, block_t = blockIdx.x * Tile::N;
-    // Of every ROWS_A rows of a a thread copies four neighbours in one; likewise of b.
+    // A thread copies four neighbours in one of every ROWS_A rows of a, and of every ROWS_B rows of b.
     constexpr int ROWS_A = 4 * Tile::THREADS / Tile::M, ROWS_B = 4 * Tile::THREADS / Tile::N;
     const int row_a = threadIdx.x / (Tile::M / 4), column_a = threadIdx.x % (Tile::M / 4) * 4;
     const int row_b = threadIdx.x / (Tile::N / 4), column_b = threadIdx.x % (Tile::N / 4) * 4;
     u += (blockIdx.z * C + row_a) * K + block_k + column_a;
     v += (blockIdx.z * C + row_b) * T + block_t + column_b;
 
+    const auto load = [&](int stage, int) {
+#pragma unroll
+        for (int c = 0; c < DEPTH; c += ROWS_A) copy_async<16>(&a[stage][c + row_a][column_a], u + c * K);
+#pragma unroll
+        for (int c = 0; c < DEPTH; c += ROWS_B) copy_async<16>(&b[stage][c + row_b][column_b], v + c * T);
+        u += DEPTH * K, v += DEPTH * T;
+    };
     Tile tile;
-    pipeline<STAGES>(
-        plan.C / DEPTH,
-        [&](int stage, int) {
-#pragma unroll
-            for (int c = 0; c < DEPTH; c += ROWS_A) copy_async<16>(&a[stage][c + row_a][column_a], u + c * K);
-#pragma unroll
-            for (int c = 0; c < DEPTH; c += ROWS_B) copy_async<16>(&b[stage][c + row_b][column_b], v + c * T);
-            u += DEPTH * K, v += DEPTH * T;
-        },
-        [&](int stage) { tile.multiply(a[stage], b[stage]); });
+    pipeline<STAGES>(plan.C / DEPTH, load, [&](int stage) { tile.multiply(a[stage], b[stage]); });
+
     m += (blockIdx.z * K + block_k) * T + block_t;
 #pragma unroll
     for (int i = 0; i < Tile::ROWS; ++i)
