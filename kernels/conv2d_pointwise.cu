@@ -31,7 +31,7 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
     const int w = pixel % size.Q * size.stride - size.padding;
     const bool inside = x_b < pixels && h >= 0 && h < size.H && w >= 0 && w < size.W;
     const float* from_b = inside ? input + size_t(n * C + c_b) * HW + h * size.W + w : input;
-    const size_t next_channel = inside ? HW : 0;
+    const unsigned next_channel = inside ? HW : 0;
 
     const auto load = [&](int stage, int step) {
         const int channels = C - step * DEPTH;  // left
