@@ -1,11 +1,14 @@
 // 1x1 filters: the convolution is a matrix product, filters x channels times channels x pixels, of the
 // tensors as they lie in memory. A block computes a tile of it, with the pixels of all images in one row.
+// Measured on an H200, 2026-11-21, float32: pointwise 0.163 ms (cuDNN 0.244), 40.5 TFLOP/s. Slower: 8
+// channels at a time (0.182 ms), a tile of 64 x 64 (0.180), of 128 x 128 with 256 threads (0.178), 16 x 8
+// sums a thread (0.192: too few warps), all pixels of 64 filters before the next 64 (0.181 beside 0.175).
 #include "conv.h"
 #include "sgemm.h"
 
 constexpr int DEPTH = 16, STAGES = 2;  // channels loaded at a time, and buffers for them
 using Tile = SgemmTile<2, 2, 8, 8>;    // 64 filters x 128 pixels
-constexpr int BLOCKS = 3;              // on an SM
+constexpr int BLOCKS = 4;              // on an SM
 
 // PIXELS neighbours are copied and stored in one instruction: 4, or 1 where stride, padding or alignment
 // forbid more.

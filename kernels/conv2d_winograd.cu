@@ -9,13 +9,12 @@
 // The matrices follow from where the polynomials d and g are evaluated. The textbook's 0, +-1, +-2 give small
 // integers and lose accuracy; times 3/4 every power is nearer to 1, and the errors are a quarter of those.
 //
-// Measured on an H200, 2026-11-21, float32: vgg_conv2 0.680 ms (cuDNN 1.430), resnet_3x3_56 0.191 (0.362),
-// resnet_3x3_28 0.146 (0.191), resnet_3x3_14 0.149 (0.223), resnet_3x3_7 0.155 (0.486); errors of 1.6e-6 to
+// Measured on an H200, 2026-11-21, float32: vgg_conv2 0.677 ms (cuDNN 1.418), resnet_3x3_56 0.191 (0.359),
+// resnet_3x3_28 0.143 (0.190), resnet_3x3_14 0.147 (0.222), resnet_3x3_7 0.153 (0.484); errors of 1.6e-6 to
 // 3.8e-6 of the largest output, with the textbook's points 6.1e-6 to 1.3e-5. In resnet_3x3_56 the 36 products
-// take 89 us at 71 % of the multiply-adds that the GPU can issue; the transforms of input and output wait for
-// memory, 50 and 44 us. Slower: 5 groups of images one after the other, for V and M to stay in L2 (0.230 ms
-// instead of 0.196: too few blocks a launch); stores of the output without the way through shared memory (30
-// us instead of 16 in resnet_3x3_14).
+// take 89 us (42 TFLOP/s); the transforms of input and output wait for memory, 50 and 44 us. Slower: groups
+// of 13 images one after the other, for V and M to stay in L2 (0.230 ms instead of 0.196: too few blocks a
+// launch); stores of the output straight from the registers (30 us instead of 16 in resnet_3x3_14).
 #include "conv.h"
 #include "sgemm.h"
 
