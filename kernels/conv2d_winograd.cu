@@ -12,9 +12,9 @@
 // Measured on an H200, 2026-11-21, float32: vgg_conv2 0.677 ms (cuDNN 1.418), resnet_3x3_56 0.191 (0.359),
 // resnet_3x3_28 0.143 (0.190), resnet_3x3_14 0.147 (0.222), resnet_3x3_7 0.153 (0.484); errors of 1.6e-6 to
 // 3.8e-6 of the largest output, with the textbook's points 6.1e-6 to 1.3e-5. In resnet_3x3_56 the 36 products
-// take 89 us (42 TFLOP/s); the transforms of input and output wait for memory, 50 and 44 us. Slower: groups
-// of 13 images one after the other, for V and M to stay in L2 (0.230 ms instead of 0.196: too few blocks a
-// launch); stores of the output straight from the registers (30 us instead of 16 in resnet_3x3_14).
+// take 89 us (42 TFLOP/s), the transforms of input and output 50 and 44 (3.2 and 3.8 TB/s). Slower: groups of
+// 13 images one after the other, for V and M to stay in L2 (0.230 ms instead of 0.196); stores of the output
+// straight from the registers (30 us instead of 16 in resnet_3x3_14).
 #include "conv.h"
 #include "sgemm.h"
 
