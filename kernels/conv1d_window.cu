@@ -2,13 +2,12 @@
 #include "conv.h"
 #include "ptx.h"
 
-constexpr int LANES_Q = 8, LANES_K = 4;  // lanes of a warp: neighbouring outputs x groups of channels
-constexpr int CHANNELS = 16, OUTPUTS = 7;  // of a thread; its outputs are LANES_Q apart
-constexpr int WARP_K = LANES_K * CHANNELS, WARP_Q = LANES_Q * OUTPUTS;  // of a warp: 64 channels x 56 outputs
+constexpr int LANES_Q = 8, LANES_K = 4;    // lanes of a warp: neighbouring outputs x groups of channels
+constexpr int CHANNELS = 16, OUTPUTS = 8;  // of a thread; its outputs are LANES_Q apart
+constexpr int WARP_K = LANES_K * CHANNELS, WARP_Q = LANES_Q * OUTPUTS;  // of a warp: 64 channels x 64 outputs
 constexpr int WARPS_K = 2, WARPS_Q = 2, WARPS = WARPS_K * WARPS_Q;      // of a block
 constexpr int TILE_K = WARPS_K * WARP_K, TILE_Q = WARPS_Q * WARP_Q;     // of a block
 constexpr int STAGE = 9000;  // floats to stage at a time, about: input channels are added until it is full
-constexpr int BUFFERS = 2;
 
 struct Tile {
     int l;      // elements of the window
@@ -26,30 +25,35 @@ __global__ void pack(const float* __restrict__ weight, float* __restrict__ packe
     packed[i] = k < K ? weight[k * terms + term] : 0.0f;
 }
 
-// A warp starts to copy `count` elements of a row, from element `first` on, WIDTH at a time; the row has
-// `size` elements, and zeros on either side. WIDTH divides first, count and size.
+// Starts to copy `depth` rows of `count` elements, from element `first` of the input on, WIDTH at a time; a
+// row of the input has L elements, and zeros on either side. WIDTH divides first, count and L.
 template <int WIDTH>
-__device__ void copy_row(float* to, const float* row, int first, int count, int size) {
-    for (int x = WIDTH * threadIdx.x; x < count; x += WIDTH * 32) {
-        const int place = first + x;
-        copy_async<4 * WIDTH>(to + x, row + place, place >= 0 && place < size);
+__device__ void copy_window(float* to, const float* input, int first, int count, int L, int depth) {
+    const int thread = threadIdx.y * 32 + threadIdx.x;
+    for (int x = WIDTH * thread; x < count; x += WIDTH * 32 * WARPS) {
+        const bool inside = first + x >= 0 && first + x < L;
+        const float* from = input + (first + x);
+#pragma unroll 4
+        for (int c = 0; c < depth; ++c, from += L) copy_async<4 * WIDTH>(to + c * count + x, from, inside);
     }
 }
 
-// Starts to copy `depth` channels: the filters, depth x S x TILE_K, and behind them the window, depth x l.
-__device__ void copy_stage(float* filters, float* window, const float* packed, const float* input, int S, int L,
-                           int left, int depth, Tile tile) {
-    const int warp = threadIdx.y;
-    for (int c = warp; c < depth; c += WARPS)
-        if (tile.wide)
-            copy_row<4>(window + c * tile.l, input + c * L, left, tile.l, L);
-        else
-            copy_row<1>(window + c * tile.l, input + c * L, left, tile.l, L);
-    for (int i = 4 * (warp * 32 + threadIdx.x); i < depth * S * TILE_K; i += 4 * 32 * WARPS)
+// Starts to copy a stage of `depth` channels: the filters, and behind them the window.
+__device__ void copy_stage(float* filters, float* window, const float* packed, const float* input, int S,
+                           int L, int left, int depth, Tile tile) {
+    if (tile.wide)
+        copy_window<4>(window, input, left, tile.l, L, depth);
+    else
+        copy_window<1>(window, input, left, tile.l, L, depth);
+    const int thread = threadIdx.y * 32 + threadIdx.x;
+#pragma unroll 4
+    for (int i = 4 * thread; i < depth * S * TILE_K; i += 4 * 32 * WARPS)
         copy_async<16>(filters + i, packed + i);
     commit_copies();
 }
 
+// STRIDE and TAPS are the stride and the filter's width, where the compiler shall know them: the places in
+// shared memory are then part of their load instructions. 0 stands for any.
 template <int STRIDE, int TAPS>
 __global__ void __launch_bounds__(32 * WARPS, 3)
     conv1d_window(const float* __restrict__ input, const float* __restrict__ packed,
@@ -58,9 +62,9 @@ __global__ void __launch_bounds__(32 * WARPS, 3)
     const int stride = STRIDE ? STRIDE : any_stride, S = TAPS ? TAPS : any_S;
     const int lane_q = threadIdx.x % LANES_Q, lane_k = threadIdx.x / LANES_Q;
     const int warp_k = threadIdx.y % WARPS_K, warp_q = threadIdx.y / WARPS_K;
-    const int filter_floats = tile.depth * S * TILE_K, stage_floats = (filter_floats + tile.depth * tile.l);
+    const int filter_floats = tile.depth * S * TILE_K, stage_floats = filter_floats + tile.depth * tile.l;
     extern __shared__ float4 shared[];
-    float* stages = reinterpret_cast<float*>(shared);  // BUFFERS x (depth x S x TILE_K, depth x l)
+    float* stages = reinterpret_cast<float*>(shared);  // 2 x (depth x S x TILE_K, depth x l)
 
     const int groups = (K + TILE_K - 1) / TILE_K, group = blockIdx.x % groups, n = blockIdx.y;
     const int block_q = blockIdx.x / groups * TILE_Q, first_l = block_q * stride - padding;
@@ -69,24 +73,17 @@ __global__ void __launch_bounds__(32 * WARPS, 3)
     packed += group * C * S * TILE_K;
 
     float sum[CHANNELS][OUTPUTS] = {};
-    if (BUFFERS == 2)
     copy_stage(stages, stages + filter_floats, packed, input, S, L, left, min(tile.depth, C), tile);
-    int stage = 0;
+    float *now = stages, *next = stages + stage_floats;
     for (int first_c = 0; first_c < C; first_c += tile.depth) {
-        if (BUFFERS == 1)
-            copy_stage(stages, stages + filter_floats, packed + first_c * S * TILE_K, input + first_c * L, S, L, left, min(tile.depth, C - first_c), tile);
+        const int depth = min(tile.depth, C - first_c), next_c = first_c + depth;
         wait_for_copies<0>();
-        __syncthreads();
-        const int next_c = first_c + tile.depth;
-        if (BUFFERS == 2 && next_c < C) {
-            float* next = stages + (1 - stage) * stage_floats;
-            copy_stage(next, next + filter_floats, packed + next_c * S * TILE_K, input + next_c * L, S, L, left,
-                       min(tile.depth, C - next_c), tile);
-        }
-        const float* filters = stages + stage * stage_floats;
-        const float* f = filters + warp_k * WARP_K + 4 * lane_k;
-        const float* row = filters + filter_floats + (warp_q * WARP_Q + lane_q) * stride + first_l - left;
-        const int depth = min(tile.depth, C - first_c);
+        __syncthreads();  // this stage is here, and nobody reads the last one any more
+        if (next_c < C)
+            copy_stage(next, next + filter_floats, packed + next_c * S * TILE_K, input + next_c * L, S, L,
+                       left, min(tile.depth, C - next_c), tile);
+        const float* f = now + warp_k * WARP_K + 4 * lane_k;
+        const float* row = now + filter_floats + (warp_q * WARP_Q + lane_q) * stride + first_l - left;
 #pragma unroll 1
         for (int c = 0; c < depth; ++c) {
 #pragma unroll
@@ -107,18 +104,23 @@ __global__ void __launch_bounds__(32 * WARPS, 3)
             f += S * TILE_K;
             row += tile.l;
         }
-        if (BUFFERS == 1) __syncthreads();
-        if (BUFFERS == 2) stage = 1 - stage;
+        float* const other = now;
+        now = next, next = other;
     }
+    const int q = block_q + warp_q * WARP_Q + lane_q;
 #pragma unroll
     for (int i = 0; i < CHANNELS; ++i) {
         const int k = group * TILE_K + warp_k * WARP_K + i / 4 * 4 * LANES_K + 4 * lane_k + i % 4;
         if (k >= K) continue;
         const float b = bias ? bias[k] : 0.0f;
+        float* to = output + (n * K + k) * Q + q;
+        if (q + (OUTPUTS - 1) * LANES_Q < Q) {  // all of them: nothing to compare
 #pragma unroll
-        for (int j = 0; j < OUTPUTS; ++j) {
-            const int q = block_q + warp_q * WARP_Q + j * LANES_Q + lane_q;
-            if (q < Q) output[(n * K + k) * Q + q] = sum[i][j] + b;
+            for (int j = 0; j < OUTPUTS; ++j) to[j * LANES_Q] = sum[i][j] + b;
+        } else {
+#pragma unroll
+            for (int j = 0; j < OUTPUTS; ++j)
+                if (q + j * LANES_Q < Q) to[j * LANES_Q] = sum[i][j] + b;
         }
     }
 }
@@ -135,11 +137,11 @@ torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,
     const int64_t channel = l + area(size.S, TILE_K);  // floats
     const int64_t depth = std::clamp<int64_t>(STAGE / channel, 1, size.C);
     const auto kernel = stride == 3 && size.S == 3 ? conv1d_window<3, 3> : conv1d_window<0, 0>;
-    const int bytes = shared_bytes(kernel, BUFFERS * depth * channel * sizeof(float), "window and filters");
+    const int bytes = shared_bytes(kernel, 2 * depth * channel * sizeof(float), "window and filters");
     const int groups = ceil_div(size.K, TILE_K), terms = size.C * size.S;
     const dim3 grid = grid_of(int64_t(ceil_div(size.Q, TILE_Q)) * groups, size.N, 1);
-    TORCH_CHECK(int64_t(groups) * TILE_K <= INT_MAX / terms,
-                "the packed weight has over 2^31 - 1 elements: int indices overflow");
+    TORCH_CHECK(int64_t(groups) * TILE_K <= (1 << 30) / terms,
+                "the packed weight has over 2^30 elements: int indices overflow");
     const int count = groups * TILE_K * terms;
     auto packed = torch::empty({count}, weight.options());
     auto output = torch::empty({size.N, size.K, size.Q}, input.options());

@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(32 * WARPS, BLOCKS)
     const int lane = threadIdx.x, warp = threadIdx.y;
     const int lane_q = lane % LANES_Q, lane_k = lane / LANES_Q;
     extern __shared__ float4 shared[];
-    float* filters = reinterpret_cast<float*>(shared);     // depth x R x S x TILE_K
+    float* filters = reinterpret_cast<float*>(shared);      // depth x R x S x TILE_K
     float* window = filters + tile.depth * R * S * TILE_K;  // depth x tile.h x tile.w
 
     const int groups = (K + TILE_K - 1) / TILE_K, n = blockIdx.z / groups, group = blockIdx.z % groups;
@@ -57,14 +57,16 @@ __global__ void __launch_bounds__(32 * WARPS, BLOCKS)
     float sum[CHANNELS][PIXELS] = {};
     for (int first_c = 0; first_c < C; first_c += tile.depth) {
         const int depth = min(tile.depth, C - first_c);
-        for (int row = warp; row < depth * tile.h; row += WARPS) {
-            const int c = first_c + row / tile.h, h = top + row % tile.h, columns = h >= 0 && h < H ? W : 0;
-            const float* from = input + ((n * C + c) * H + h) * W;
-            if (tile.wide)
-                copy_row<4>(window + row * tile.w, from, left, tile.w, columns);
-            else
-                copy_row<1>(window + row * tile.w, from, left, tile.w, columns);
-        }
+        for (int c = 0; c < depth; ++c)
+            for (int y = warp; y < tile.h; y += WARPS) {
+                const int h = top + y, columns = h >= 0 && h < H ? W : 0;
+                const float* from = input + ((n * C + first_c + c) * H + h) * W;
+                float* to = window + (c * tile.h + y) * tile.w;
+                if (tile.wide)
+                    copy_row<4>(to, from, left, tile.w, columns);
+                else
+                    copy_row<1>(to, from, left, tile.w, columns);
+            }
         const float* from = packed + (group * C + first_c) * R * S * TILE_K;
         for (int i = 4 * (warp * 32 + lane); i < depth * R * S * TILE_K; i += 4 * 32 * WARPS)
             copy_async<16>(filters + i, from + i);
@@ -86,8 +88,7 @@ __global__ void __launch_bounds__(32 * WARPS, BLOCKS)
                         w[i] = four.x, w[i + 1] = four.y, w[i + 2] = four.z, w[i + 3] = four.w;
                     }
 #pragma unroll
-                    for (int j = 0; j < PIXELS; ++j)
-                        x[j] = row[j * LANES_Q * stride + s * dilation];
+                    for (int j = 0; j < PIXELS; ++j) x[j] = row[j * LANES_Q * stride + s * dilation];
 #pragma unroll
                     for (int j = 0; j < PIXELS; ++j)
 #pragma unroll
@@ -98,18 +99,17 @@ __global__ void __launch_bounds__(32 * WARPS, BLOCKS)
         __syncthreads();
     }
 
-    const int p = block_p + warp;
+    const int p = block_p + warp, q = block_q + lane_q;
     if (p >= P) return;
 #pragma unroll
     for (int i = 0; i < CHANNELS; ++i) {
         const int k = group * TILE_K + i / 4 * 4 * LANES_K + 4 * lane_k + i % 4;
         if (k >= K) continue;
         const float b = bias ? bias[k] : 0.0f;
+        float* to = output + ((n * K + k) * P + p) * Q + q;
 #pragma unroll
-        for (int j = 0; j < PIXELS; ++j) {
-            const int q = block_q + j * LANES_Q + lane_q;
-            if (q < Q) output[((n * K + k) * P + p) * Q + q] = sum[i][j] + b;
-        }
+        for (int j = 0; j < PIXELS; ++j)
+            if (q + j * LANES_Q < Q) to[j * LANES_Q] = sum[i][j] + b;
     }
 }
 
@@ -126,10 +126,9 @@ static void launch(const torch::Tensor& input, const torch::Tensor& weight,
     const auto kernel = conv2d_window<STRIDE, TAPS, CHANNELS, BLOCKS>;
     const int bytes = shared_bytes(kernel, depth * channel * sizeof(float), "window and filters");
     const int groups = ceil_div(size.K, TILE_K), terms = size.C * size.R * size.S;
-    const dim3 grid =
-        grid_of(ceil_div(size.Q, TILE_Q), ceil_div(size.P, WARPS), int64_t(size.N) * groups);
-    TORCH_CHECK(int64_t(groups) * TILE_K <= INT_MAX / terms,
-                "the packed weight has over 2^31 - 1 elements: int indices overflow");
+    const dim3 grid = grid_of(ceil_div(size.Q, TILE_Q), ceil_div(size.P, WARPS), int64_t(size.N) * groups);
+    TORCH_CHECK(int64_t(groups) * TILE_K <= (1 << 30) / terms,
+                "the packed weight has over 2^30 elements: int indices overflow");
     const int count = groups * TILE_K * terms;
     auto packed = torch::empty({count}, weight.options());
     if (size.N == 0) return;  // CUDA refuses to launch a grid without blocks
