@@ -2,9 +2,10 @@
 #include "conv.h"
 #include "ptx.h"
 
-constexpr int WARPS = 4;                 // of a block: 2 along the pixels x 2 along the channels
+constexpr int WARPS_M = 2;               // of a block along the pixels
 constexpr int M_TILES = 7;               // of a warp, of 16 pixels: two octets, 8 neighbours of a row of the output
-constexpr int OCTETS = 2 * 2 * M_TILES;  // of a block
+constexpr int N_TILES = 4;               // of a warp, of 8 channels
+constexpr int OCTETS = WARPS_M * 2 * M_TILES;  // of a block
 constexpr int PITCH = 16 * M_TILES + 4;  // floats from channel to channel where the outputs change places
 
 // A word is what a lane gives to an mma at a time: 1 float, or 2 bfloat16 that are neighbours along s.
@@ -44,7 +45,14 @@ template <class T>
 __global__ void pack(const T* __restrict__ weight, uint32_t* __restrict__ packed, Conv2d size, Tile tile, int channels,
                      int chunks, int count) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= count) return;
+    if (i >= count) {  // the table
+        const int j = i - count, word = j / 8 * 8 + j % 2 * 4 + j % 8 / 2;
+        if (j >= tile.steps * 8) return;
+        const Place at = place(word, size.R, tile);
+        const int offset = at.r * size.dilation * tile.w + at.s * TAPS<T> * size.dilation;
+        packed[i] = at.c < tile.depth ? (at.c * tile.plane + offset) * sizeof(T) : 0;
+        return;
+    }
     const int lane = i / 4 % 32, pairs = channels / 16, step = i / 128 / pairs % tile.steps;
     const int chunk = i / 128 / pairs / tile.steps % chunks, block = i / 128 / pairs / tile.steps / chunks;
     const int k = block * channels + i / 128 % pairs * 16 + i % 4 / 2 * 8 + lane / 4;
@@ -68,38 +76,27 @@ __device__ void mma(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32
 __device__ void store(float* to, float value) { *to = value; }
 __device__ void store(__nv_bfloat16* to, float value) { *to = __float2bfloat16(value); }
 
-#ifndef BLOCKS6
-#define BLOCKS6 2
+#ifndef UNROLL
+#define UNROLL 1
 #endif
-#ifndef BLOCKS4
-#define BLOCKS4 3
-#endif
-
-template <class T, int N_TILES, bool PAIRS>
-__global__ void __launch_bounds__(32 * WARPS, N_TILES > 4 ? BLOCKS6 : BLOCKS4)
-    conv2d_mma_window(const T* __restrict__ input, const uint4* __restrict__ packed, const T* __restrict__ bias,
+constexpr int STEPS_AT_ONCE = UNROLL;
+template <class T, int WARPS_K, bool PAIRS>
+__global__ void __launch_bounds__(32 * WARPS_M * WARPS_K, WARPS_K > 2 ? 2 : 3)
+    conv2d_mma_window(const T* __restrict__ input, const uint4* __restrict__ packed, const int2* __restrict__ table, const T* __restrict__ bias,
                       T* __restrict__ output, Conv2d size, Tile tile) {
     const auto [N, C, H, W, K, R, S, P, Q, stride, padding, dilation] = size;
-    constexpr int VECTOR = 16 / sizeof(T);
+    constexpr int VECTOR = 16 / sizeof(T), WARPS = WARPS_M * WARPS_K, PAIRS_K = WARPS_K * N_TILES / 2;
     const int lane = threadIdx.x, warp = threadIdx.y, g = lane / 4, t = lane % 4;
-    const int warp_m = warp % 2, warp_k = warp / 2;
+    const int warp_m = warp % WARPS_M, warp_k = warp / WARPS_M;
     extern __shared__ float4 shared[];
     int2* offsets = reinterpret_cast<int2*>(shared);
     T* window = reinterpret_cast<T*>(shared) + (tile.steps * 4 * sizeof(int2) + 15) / 16 * 16 / sizeof(T);
 
-    int block = blockIdx.x;
-    const int blocks_k = (K + 16 * N_TILES - 1) / (16 * N_TILES), block_k = block % blocks_k;
-    block /= blocks_k;
-    const int blocks_q = (Q + tile.across * 8 - 1) / (tile.across * 8), blocks_p = (P + tile.rows - 1) / tile.rows;
-    const int block_q = block % blocks_q * tile.across * 8, block_p = block / blocks_q % blocks_p * tile.rows;
-    const int n = block / blocks_q / blocks_p;
+    const int block_k = blockIdx.x, n = blockIdx.z, blocks_q = (Q + tile.across * 8 - 1) / (tile.across * 8);
+    const int block_q = blockIdx.y % blocks_q * tile.across * 8, block_p = blockIdx.y / blocks_q * tile.rows;
     const int top = block_p * stride - padding, left = block_q * stride - padding - tile.lead - tile.shift;
 
-    for (int i = warp * 32 + lane; i < tile.steps * 8; i += 32 * WARPS) {
-        const Place at = place(i, R, tile);
-        const int offset = at.c < tile.depth ? at.c * tile.plane + at.r * dilation * tile.w + at.s * TAPS<T> * dilation : 0;
-        reinterpret_cast<int*>(offsets)[(i / 8 * 4 + i % 4) * 2 + i / 4 % 2] = offset * int(sizeof(T));
-    }
+    for (int i = warp * 32 + lane; i < tile.steps * 4; i += 32 * WARPS) offsets[i] = table[i];
     int base[2 * M_TILES];  // where the lane's pixels begin in the window, bytes
 #pragma unroll
     for (int m = 0; m < 2 * M_TILES; ++m) {
@@ -108,7 +105,7 @@ __global__ void __launch_bounds__(32 * WARPS, N_TILES > 4 ? BLOCKS6 : BLOCKS4)
     }
 
     const int chunks = (C + tile.depth - 1) / tile.depth;
-    const uint4* weights = packed + block_k * chunks * tile.steps * N_TILES * 32 + warp_k * N_TILES / 2 * 32 + lane;
+    const uint4* weights = packed + (block_k * chunks * tile.steps * PAIRS_K + warp_k * N_TILES / 2) * 32 + lane;
     uint4 next[N_TILES / 2];
 #pragma unroll
     for (int j = 0; j < N_TILES / 2; ++j) next[j] = weights[j * 32];
@@ -116,47 +113,44 @@ __global__ void __launch_bounds__(32 * WARPS, N_TILES > 4 ? BLOCKS6 : BLOCKS4)
     float sum[M_TILES][N_TILES][4] = {};
     for (int chunk = 0; chunk < chunks; ++chunk) {
         if (chunk > 0) __syncthreads();
-        for (int row = warp; row < tile.depth * tile.h; row += WARPS) {
-            const int c = chunk * tile.depth + row / tile.h, h = top + row % tile.h;
-            const bool inside = c < C && h >= 0 && h < H;
-            const T* from = input + (inside ? ((n * C + c) * H + h) * W : 0);
-            T* to = window + row / tile.h * tile.plane + row % tile.h * tile.w;
-            if (tile.vectors) {
-                for (int x = lane * VECTOR; x < tile.w; x += 32 * VECTOR) {
-                    const bool in = inside && left + x >= 0 && left + x < W;
-                    copy_async<16>(to + x, from + (in ? left + x : 0), in);
+        for (int c = 0; c < tile.depth; ++c)
+            for (int y = warp; y < tile.h; y += WARPS) {
+                const int real_c = chunk * tile.depth + c, h = top + y;
+                const bool inside = real_c < C && h >= 0 && h < H;
+                const T* from = input + (inside ? ((n * C + real_c) * H + h) * W : 0);
+                T* to = window + c * tile.plane + y * tile.w;
+                if (tile.vectors) {
+                    for (int x = lane * VECTOR; x < tile.w; x += 32 * VECTOR) {
+                        const bool in = inside && left + x >= 0 && left + x < W;
+                        copy_async<16>(to + x, from + (in ? left + x : 0), in);
+                    }
+                } else {
+                    for (int x = lane; x < tile.w; x += 32)
+                        to[x] = inside && left + x >= 0 && left + x < W ? from[left + x] : T(0.0f);
                 }
-            } else {
-                for (int x = lane; x < tile.w; x += 32) {
-                    const bool in = inside && left + x >= 0 && left + x < W;
-                    const T value = in ? from[left + x] : T(0.0f);
-                    if constexpr (sizeof(T) == 4)
-                        reinterpret_cast<uint32_t*>(to)[x] = to_tf32(value);
-                    else
-                        to[x] = value;
+            }
+        commit_copies();
+        wait_for_copies<0>();
+#ifndef NOROUND
+        if constexpr (sizeof(T) == 4) {
+            __syncthreads();
+            for (int c = 0; c < tile.depth; ++c) {
+                float4* plane = reinterpret_cast<float4*>(window + c * tile.plane);
+#pragma unroll 8
+                for (int i = warp * 32 + lane; i < tile.h * tile.w / 4; i += 32 * WARPS) {
+                    const float4 v = plane[i];
+                    reinterpret_cast<uint4*>(plane)[i] = {to_tf32(v.x), to_tf32(v.y), to_tf32(v.z), to_tf32(v.w)};
                 }
             }
         }
-        if (tile.vectors) {
-            commit_copies();
-            wait_for_copies<0>();
-#ifndef NOROUND
-            if constexpr (sizeof(T) == 4)
-                for (int row = warp; row < tile.depth * tile.h; row += WARPS) {
-                    T* to = window + row / tile.h * tile.plane + row % tile.h * tile.w;
-                    for (int x = lane * VECTOR; x < tile.w; x += 32 * VECTOR) {
-                        const float4 v = *reinterpret_cast<float4*>(to + x);
-                        *reinterpret_cast<uint4*>(to + x) = {to_tf32(v.x), to_tf32(v.y), to_tf32(v.z), to_tf32(v.w)};
-                    }
-                }
 #endif
-        }
         __syncthreads();
 
         const char* bytes = reinterpret_cast<const char*>(window);
+#pragma unroll STEPS_AT_ONCE
         for (int step = 0; step < tile.steps; ++step) {
             uint4 b[N_TILES / 2];
-            weights += N_TILES * 32;
+            weights += PAIRS_K * 32;
             const bool more = step + 1 < tile.steps || chunk + 1 < chunks;
 #pragma unroll
             for (int j = 0; j < N_TILES / 2; ++j) {
@@ -186,19 +180,6 @@ __global__ void __launch_bounds__(32 * WARPS, N_TILES > 4 ? BLOCKS6 : BLOCKS4)
         }
     }
     T* image = output + n * K * P * Q;
-#ifdef DIRECT
-#pragma unroll
-    for (int m = 0; m < 2 * M_TILES; ++m) {
-        const int octet = warp_m * 2 * M_TILES + m, row = octet / tile.across;
-        const int p = block_p + row, q = block_q + octet % tile.across * 8 + g;
-        if (row < tile.rows && p < P && q < Q)
-#pragma unroll
-            for (int i = 0; i < 2 * N_TILES; ++i) {
-                const int k = block_k * 16 * N_TILES + warp_k * 8 * N_TILES + i / 2 * 8 + 2 * t + i % 2;
-                if (k < K) store(image + (k * P + p) * Q + q, sum[m / 2][i / 2][m % 2 * 2 + i % 2] + (bias ? float(bias[k]) : 0.0f));
-            }
-    }
-#else
     int where[(16 * M_TILES + 31) / 32];
     for (int j = 0; j < (16 * M_TILES + 31) / 32; ++j) {
         const int pixel = lane + 32 * j, octet = warp_m * 2 * M_TILES + pixel / 8, row = octet / tile.across;
@@ -218,27 +199,25 @@ __global__ void __launch_bounds__(32 * WARPS, N_TILES > 4 ? BLOCKS6 : BLOCKS4)
             to[PITCH + 8] = sum[m][i][3];
         }
         __syncwarp();
-        const int first_k = block_k * 16 * N_TILES + warp_k * 8 * N_TILES + i * 8;
+        const int first_k = ((block_k * WARPS_K + warp_k) * N_TILES + i) * 8;
 #pragma unroll
         for (int c = 0; c < 8; ++c) {
             const int k = first_k + c;
-            if (k >= K) break;
-            const float b = bias ? float(bias[k]) : 0.0f;
+            const float b = bias && k < K ? float(bias[k]) : 0.0f;
 #pragma unroll
             for (int j = 0; j < (16 * M_TILES + 31) / 32; ++j)
-                if (where[j] >= 0) store(image + k * P * Q + where[j], turned[c * PITCH + lane + 32 * j] + b);
+                if (k < K && where[j] >= 0) store(image + k * P * Q + where[j], turned[c * PITCH + lane + 32 * j] + b);
         }
         __syncwarp();
     }
-#endif
 }
 
 constexpr int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
-template <class T, int N_TILES, bool PAIRS>
+template <class T, int WARPS_K, bool PAIRS>
 void launch(const torch::Tensor& input, const torch::Tensor& weight, const std::optional<torch::Tensor>& bias,
             torch::Tensor& output, const Conv2d& size) {
-    constexpr int VECTOR = 16 / sizeof(T);
+    constexpr int VECTOR = 16 / sizeof(T), CHANNELS = 8 * N_TILES * WARPS_K;
     Tile tile{};
     const int octets = ceil_div(size.Q, 8);
     tile.across = ceil_div(octets, ceil_div(octets, OCTETS));
@@ -261,7 +240,7 @@ void launch(const torch::Tensor& input, const torch::Tensor& weight, const std::
     int64_t plane = area(h, w);
     if (size.C >= 8) plane = round_up(plane - 8 * TAPS<T>, 32 * TAPS<T>) + 8 * TAPS<T>;
     const int64_t bytes_c = plane * sizeof(T) + area(size.R, tile.words) * 4;
-    int64_t depth = std::clamp<int64_t>((N_TILES > 4 ? 100 : 68) * 1024 / bytes_c, 1, size.C);
+    int64_t depth = std::clamp<int64_t>((WARPS_K > 2 ? 100 : 68) * 1024 / bytes_c, 1, size.C);
     if (depth >= 8) {
         depth -= depth % 8;
         while (size.C % 8 == 0 && size.C % depth) depth -= 8;
@@ -270,22 +249,23 @@ void launch(const torch::Tensor& input, const torch::Tensor& weight, const std::
     const int64_t steps = round_up(depth * area(size.R, tile.words), 8) / 8;
     tile.steps = steps;
     tile.vectors = size.W % VECTOR == 0 && reinterpret_cast<uintptr_t>(input.data_ptr()) % 16 == 0;
-    const int64_t bytes = std::max<int64_t>(round_up(steps * 32, 16) + depth * plane * sizeof(T), WARPS * 8 * PITCH * 4);
-    const auto kernel = conv2d_mma_window<T, N_TILES, PAIRS>;
+    const int64_t bytes = std::max<int64_t>(round_up(steps * 32, 16) + depth * plane * sizeof(T), WARPS_M * WARPS_K * 8 * PITCH * 4);
+    const auto kernel = conv2d_mma_window<T, WARPS_K, PAIRS>;
     const int shared = shared_bytes(kernel, bytes, "the window");
 
-    const int chunks = ceil_div(size.C, depth), blocks_k = ceil_div(size.K, 16 * N_TILES);
-    const int64_t count = int64_t(blocks_k) * chunks * steps * N_TILES * 128;
+    const int chunks = ceil_div(size.C, depth), blocks_k = ceil_div(size.K, CHANNELS);
+    const int64_t count = int64_t(blocks_k) * chunks * steps * CHANNELS * 8;
     TORCH_CHECK(count < INT_MAX, "too many weights");
-    auto packed = torch::empty({count * TAPS<T>}, weight.options());
+    auto packed = torch::empty({(count + steps * 8) * TAPS<T>}, weight.options());
     const auto stream = at::cuda::getCurrentCUDAStream();
-    pack<T><<<ceil_div(count, 256), 256, 0, stream>>>(static_cast<const T*>(weight.data_ptr()),
+    pack<T><<<ceil_div(count + steps * 8, 256), 256, 0, stream>>>(static_cast<const T*>(weight.data_ptr()),
                                                     static_cast<uint32_t*>(packed.data_ptr()), size, tile,
-                                                    16 * N_TILES, chunks, int(count));
+                                                    CHANNELS, chunks, int(count));
     C10_CUDA_KERNEL_LAUNCH_CHECK();
-    const dim3 grid = grid_of(int64_t(size.N) * blocks_k * ceil_div(size.Q, tile.across * 8) * ceil_div(size.P, tile.rows), 1, 1);
-    kernel<<<grid, dim3(32, WARPS), shared, stream>>>(
+    const dim3 grid = grid_of(blocks_k, int64_t(ceil_div(size.Q, tile.across * 8)) * ceil_div(size.P, tile.rows), size.N);
+    kernel<<<grid, dim3(32, WARPS_M * WARPS_K), shared, stream>>>(
         static_cast<const T*>(input.data_ptr()), static_cast<const uint4*>(packed.data_ptr()),
+        reinterpret_cast<const int2*>(static_cast<uint32_t*>(packed.data_ptr()) + count),
         bias ? static_cast<const T*>(bias->data_ptr()) : nullptr, static_cast<T*>(output.data_ptr()), size, tile);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
@@ -304,10 +284,10 @@ torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight,
     if (size.N == 0) return output;  // CUDA refuses to launch a grid without blocks
     const bool wide = tile < 0 ? ceil_div(size.K, 96) * 96 <= ceil_div(size.K, 64) * 64 : tile == 0;
     if (dtype == torch::kFloat32)
-        (wide ? launch<float, 6, true> : launch<float, 4, true>)(input, weight, bias, output, size);
+        (wide ? launch<float, 3, true> : launch<float, 2, true>)(input, weight, bias, output, size);
     else if (stride % 2 == 0 && dilation == 1)
-        (wide ? launch<__nv_bfloat16, 6, true> : launch<__nv_bfloat16, 4, true>)(input, weight, bias, output, size);
+        (wide ? launch<__nv_bfloat16, 3, true> : launch<__nv_bfloat16, 2, true>)(input, weight, bias, output, size);
     else
-        (wide ? launch<__nv_bfloat16, 6, false> : launch<__nv_bfloat16, 4, false>)(input, weight, bias, output, size);
+        (wide ? launch<__nv_bfloat16, 3, false> : launch<__nv_bfloat16, 2, false>)(input, weight, bias, output, size);
     return output;
 }
