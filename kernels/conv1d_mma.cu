@@ -34,15 +34,18 @@ __global__ void pack(const float* __restrict__ weight, uint32_t* __restrict__ pa
     packed[i] = k < size.K && c < size.C ? to_tf32(weight[(k * size.C + c) * size.S + s]) : 0;
 }
 
+// STRIDE is the stride, where the compiler shall know it: the distance of a lane's outputs in the window is then
+// part of its load instructions. 0 stands for any.
 // RESIDENT: the block's weights stay in shared memory, for all its tiles.
-template <int STAGES, bool RESIDENT>
+template <int STRIDE, int STAGES, bool RESIDENT>
 __global__ void __launch_bounds__(THREADS)
     conv1d_mma(const float* __restrict__ input, const uint4* __restrict__ packed, const float* __restrict__ bias,
                float* __restrict__ output, Conv1d size, Tile tile) {
-    const auto [N, C, L, K, S, Q, stride, padding, dilation] = size;
+    const int C = size.C, L = size.L, K = size.K, S = size.S, Q = size.Q;
+    const int stride = STRIDE ? STRIDE : size.stride;
     const int lane = threadIdx.x, warp = threadIdx.y, g = lane / 4, t = lane % 4;
-    const int warp_m = warp % WARPS_M, warp_k = warp / WARPS_M, block_k = blockIdx.y * TILE_K;
-    const int chunks = (C + DEPTH - 1) / DEPTH, blocks_q = (Q + TILE_Q - 1) / TILE_Q, tiles = N * blocks_q;
+    const int warp_m = warp % WARPS_M, warp_k = warp / WARPS_M;
+    const int chunks = (C + DEPTH - 1) / DEPTH, blocks_q = (Q + TILE_Q - 1) / TILE_Q, tiles = size.N * blocks_q;
     extern __shared__ float4 shared[];
     float* stages = reinterpret_cast<float*>(shared);  // STAGES x DEPTH x pitch
     float* turned = stages + STAGES * DEPTH * tile.pitch + warp * 8 * PITCH;
@@ -56,54 +59,58 @@ __global__ void __launch_bounds__(THREADS)
     // The block's stages, one after another, through all its tiles: the copies run ahead of the arithmetic.
     constexpr int LANES = THREADS / DEPTH;  // that copy a channel
     const int row = (warp * 32 + lane) / LANES, column = (warp * 32 + lane) % LANES;
-    int next_tile = blockIdx.x, next_chunk = 0, next_stage = 0;
+    int next_tile = blockIdx.x, next_chunk = 0, next_stage = 0, left = 0;
+    const float* next = input;  // where the tile's first channel begins
     auto start = [&]() {
         if (next_tile < tiles) {
-            const int C = size.C, L = size.L, c = next_chunk * DEPTH + row, n = next_tile / blocks_q;
-            const int left = next_tile % blocks_q * TILE_Q * size.stride - size.padding - tile.shift;
-            const float* from = input + (c < C ? (n * C + c) * L : 0);
+            if (next_chunk == 0) {
+                left = next_tile % blocks_q * TILE_Q * stride - size.padding - tile.shift;
+                next = input + next_tile / blocks_q * C * L;
+            }
+            const int c = next_chunk * DEPTH + row;
+            const float* from = next + min(c, C - 1) * L + left;
             float* to = stages + (next_stage * DEPTH + row) * tile.pitch;
-            if (tile.vectors)
+            const bool interior = left >= 0 && left + tile.l <= L && c < C;
+            if (tile.vectors && interior) {
 #pragma unroll 4
-                for (int x = column * 4; x < tile.l; x += 4 * LANES) {
-                    const bool inside = c < C && left + x >= 0 && left + x < L;
-                    copy_async<16>(to + x, from + (inside ? left + x : 0), inside);
-                }
-            else
-                for (int x = column; x < tile.l; x += LANES) {
-                    const bool inside = c < C && left + x >= 0 && left + x < L;
-                    copy_async<4>(to + x, from + (inside ? left + x : 0), inside);
-                }
+                for (int x = column * 4; x < tile.l; x += 4 * LANES) copy_async<16>(to + x, from + x);
+            } else {
+                for (int x = column * 4; x < tile.l; x += 4 * LANES)
+                    for (int i = x; i < x + 4; ++i) {
+                        const bool inside = c < C && left + i >= 0 && left + i < L;
+                        copy_async<4>(to + i, inside ? from + i : input, inside);
+                    }
+            }
             if (++next_chunk == chunks) next_chunk = 0, next_tile += gridDim.x;
             if (++next_stage == STAGES) next_stage = 0;
         }
         commit_copies();
     };
+    auto round = [&](int stage) {
+        float4* row_of = reinterpret_cast<float4*>(stages + (stage * DEPTH + row) * tile.pitch);
+#pragma unroll 4
+        for (int x = column; x < tile.l / 4; x += LANES) {
+            const float4 v = row_of[x];
+            reinterpret_cast<uint4*>(row_of)[x] = {to_tf32(v.x), to_tf32(v.y), to_tf32(v.z), to_tf32(v.w)};
+        }
+    };
     for (int i = 0; i < STAGES - 1; ++i) start();
+    wait_for_copies<STAGES - 2>();
+#ifndef ROUND_AT_USE
+    round(0);
+#endif
 
     int now = 0;  // the stage
-    for (int t_index = blockIdx.x; t_index < tiles; t_index += gridDim.x) {
+    for (int at = blockIdx.x; at < tiles; at += gridDim.x) {
         const uint4* weights = (RESIDENT ? resident : packed) + warp_k * N_TILES / 2 * 32 + lane;
         float sum[M_TILES][N_TILES][4] = {};
         for (int chunk = 0; chunk < chunks; ++chunk) {
-            wait_for_copies<STAGES - 2>();
-            float* stage = stages + now * DEPTH * tile.pitch;
-            if (++now == STAGES) now = 0;
-#ifndef ROUND_AT_USE
-            float* own = stage + row * tile.pitch;  // what this thread has copied
-            if (tile.vectors)
-#pragma unroll 4
-                for (int x = column * 4; x < tile.l; x += 4 * LANES) {
-                    const float4 v = *reinterpret_cast<float4*>(own + x);
-                    *reinterpret_cast<uint4*>(own + x) = {to_tf32(v.x), to_tf32(v.y), to_tf32(v.z), to_tf32(v.w)};
-                }
-            else
-                for (int x = column; x < tile.l; x += LANES) reinterpret_cast<uint32_t*>(own)[x] = to_tf32(own[x]);
-#endif
             __syncthreads();
             start();
-            const float* first = stage + t * tile.pitch + (warp_m * 16 * M_TILES + g) * stride + tile.shift;
-            for (int s = 0; s < S; ++s, first += dilation, weights += TILE_K / 16 * 32) {
+            const float* low = stages + (now * DEPTH + t) * tile.pitch + (warp_m * 16 * M_TILES + g) * stride + tile.shift;
+            const float* high = low + 4 * tile.pitch;
+#pragma unroll 1
+            for (int s = 0; s < S; ++s, low += size.dilation, high += size.dilation, weights += TILE_K / 16 * 32) {
                 uint4 b[N_TILES / 2];
 #pragma unroll
                 for (int j = 0; j < N_TILES / 2; ++j) b[j] = weights[j * 32];
@@ -112,7 +119,7 @@ __global__ void __launch_bounds__(THREADS)
                     uint32_t a[4];
 #pragma unroll
                     for (int i = 0; i < 4; ++i) {
-                        const float v = first[i / 2 * 4 * tile.pitch + (2 * m + i % 2) * 8 * stride];
+                        const float v = (i < 2 ? low : high)[(2 * m + i % 2) * 8 * stride];
 #ifdef ROUND_AT_USE
                         a[i] = to_tf32(v);
 #else
@@ -126,8 +133,14 @@ __global__ void __launch_bounds__(THREADS)
                     }
                 }
             }
+            if (++now == STAGES) now = 0;
+            wait_for_copies<STAGES - 2>();
+#ifndef ROUND_AT_USE
+            // What this thread has copied of the next stage: the other warps still multiply.
+            if (chunk + 1 < chunks || at + int(gridDim.x) < tiles) round(now);
+#endif
         }
-        const int n = t_index / blocks_q, warp_q = t_index % blocks_q * TILE_Q + warp_m * 16 * M_TILES;
+        const int q = at % blocks_q * TILE_Q + warp_m * 16 * M_TILES;
 #pragma unroll
         for (int i = 0; i < N_TILES; ++i) {
 #pragma unroll
@@ -139,19 +152,17 @@ __global__ void __launch_bounds__(THREADS)
                 to[PITCH + 8] = sum[m][i][3];
             }
             __syncwarp();
+            const int k = blockIdx.y * TILE_K + (warp_k * N_TILES + i) * 8;
+            float b[8];
 #pragma unroll
-            for (int c = 0; c < 8; ++c) {
-                const int k = block_k + (warp_k * N_TILES + i) * 8 + c;
-                const float b = bias && k < K ? bias[k] : 0.0f;
+            for (int c = 0; c < 8; ++c) b[c] = bias && k + c < K ? bias[k + c] : 0.0f;
 #pragma unroll
-                for (int x = lane; x < 16 * M_TILES; x += 32) {
-                    const int q = warp_q + x;
-#ifdef STREAM
-                    if (k < K && q < Q) __stcs(output + (n * K + k) * Q + q, turned[c * PITCH + x] + b);
-#else
-                    if (k < K && q < Q) output[(n * K + k) * Q + q] = turned[c * PITCH + x] + b;
-#endif
-                }
+            for (int x = lane; x < 16 * M_TILES; x += 32) {
+                if (q + x >= Q) continue;
+                float* to = output + (at / blocks_q * K + k) * Q + q + x;
+#pragma unroll
+                for (int c = 0; c < 8; ++c)
+                    if (k + c < K) to[c * Q] = turned[c * PITCH + x] + b[c];
             }
             __syncwarp();
         }
@@ -188,7 +199,9 @@ torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,
     C10_CUDA_CHECK(cudaGetDevice(&device));
     C10_CUDA_CHECK(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
     const bool fits = NS * stage + turn + kept <= 227 * 1024;
-    const auto kernel = fits ? conv1d_mma<NS, true> : conv1d_mma<2, false>;
+    const auto kernel = !fits         ? conv1d_mma<0, 2, false>
+                        : stride == 3 ? conv1d_mma<3, NS, true>
+                                      : conv1d_mma<0, NS, true>;
     const int bytes = shared_bytes(kernel, fits ? NS * stage + turn + kept : 2 * stage + turn, "two stages of the window");
     const int64_t tiles = int64_t(size.N) * ceil_div(size.Q, TILE_Q);
     TORCH_CHECK(tiles <= INT_MAX, "too many tiles");
