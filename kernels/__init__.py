@@ -1,134 +1,22 @@
 """The kernels of the course, one .cu file a rung, and the order in which the lessons climb them."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from pathlib import Path
-
+from kernels.choice import Choice, choose, conv2d
+from kernels.ladders import FOLDER, INCLUDE, LADDERS, Rung, load, names, operator, rung, source
 from kernels.workloads import WORKLOADS, Workload
 
-__all__ = ["INCLUDE", "LADDERS", "WORKLOADS", "Rung", "Workload", "load", "names", "rung", "source"]
-
-FOLDER = Path(__file__).resolve().parent
-SOLUTIONS = FOLDER.parent / "solutions"
-INCLUDE = FOLDER / "include"  # conv.h, which most kernels include
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One kernel of a ladder.
-
-    Attributes:
-        name: its file's name without .cu in kernels/, or the exercise in solutions/ whose solution it is.
-        idea: what it adds, in a few words.
-        supports: the options that it takes; "groups" means a depthwise convolution, and nothing else.
-        layout: how the tensors that it takes lie in memory, "NCHW" or "channels_last".
-        precisions: what it computes in: "fp32"; "tf32", with float32 tensors; "bf16", with bfloat16 ones.
-        taps: the one size of filter, (R, S), that it takes; None for any.
-        sm: the compute capability that it needs, 80 for 8.0.
-        growth: how many times the error of a direct sum its rounding errors can be.
-    """
-
-    name: str
-    idea: str
-    supports: frozenset[str] = frozenset({"bias", "stride", "padding", "dilation"})
-    layout: str = "NCHW"
-    precisions: tuple[str, ...] = ("fp32",)
-    taps: tuple[int, int] | None = None
-    sm: int = 75
-    growth: float = 1.0
-
-    def handles(self, workload: Workload) -> bool:
-        """Whether this kernel can run a workload."""
-        needed = {
-            "stride": workload.stride != 1,
-            "padding": workload.padding != 0,
-            "dilation": workload.dilation != 1,
-            "groups": workload.groups != 1,
-        }
-        if workload.operator != operator(self.name) or needed["groups"] != ("groups" in self.supports):
-            return False
-        if self.taps not in (None, (workload.R, workload.S)):
-            return False
-        return all(option in self.supports for option, is_needed in needed.items() if is_needed)
-
-
-# From the slowest to the fastest.
-LADDERS: dict[str, tuple[Rung, ...]] = {
-    "conv2d": (
-        Rung("conv2d_uncoalesced", "one thread per output, a warp along H"),
-        Rung("conv2d_naive", "one thread per output, a warp along W"),
-        Rung("conv2d_nhwc", "one thread per output, channels_last, a warp along K", layout="channels_last"),
-        Rung("conv2d_tiled", "the block's window of the input in shared memory"),
-        Rung("conv2d_constant", "and the weights in constant memory"),
-        Rung("conv2d_weights", "or the weights in shared memory"),
-        Rung("conv2d_padded", "fewer bank conflicts: a pad every 32 words"),
-        Rung("conv2d_swizzled", "fewer bank conflicts: exchanged places"),
-        Rung("conv2d_vector", "four neighbours in one load", frozenset({"bias", "padding"})),
-        Rung("conv2d_channels", "a register tile of 8 channels"),
-        Rung("conv2d_registers", "a register tile of 8 channels x 8 pixels"),
-    ),
-    "conv1d": (
-        Rung("conv1d_naive", "one thread per output"),
-        Rung("conv1d_tiled", "the block's window of the input in shared memory"),
-        Rung("conv1d_registers", "a register tile of 8 channels x 8 outputs"),
-    ),
-    "depthwise": (
-        Rung(
-            "conv2d_depthwise",
-            "a filter a channel, 4 x 4 pixels a thread",
-            frozenset({"bias", "padding", "groups"}),
-        ),
-    ),
-}
-
-
-def operator(name: str) -> str:
-    """The launcher's name in a kernel's file: "conv2d" in every "conv2d_..." file, else the file's own."""
-    return next((prefix for prefix in ("conv2d", "conv1d") if name.startswith(prefix + "_")), name)
-
-
-def rung(name: str) -> Rung:
-    """The rung of that name; for a kernel of no ladder, one with the usual options and layout."""
-    rungs = (rung for ladder in LADDERS.values() for rung in ladder)
-    return next((rung for rung in rungs if rung.name == name), Rung(name, "in no ladder"))
-
-
-def names() -> list[str]:
-    """Every kernel of kernels/, by file, and the rungs of ladders that are exercises' solutions."""
-    rungs = {rung.name for ladder in LADDERS.values() for rung in ladder}
-    return sorted(rungs | {path.stem for path in FOLDER.glob("*.cu")})
-
-
-def source(name: str) -> str:
-    """The text of a kernel: of its file, or of the solution to the exercise of that name."""
-    if name not in names():
-        raise ValueError(f"no kernel is called {name!r}; there are {', '.join(names())}")
-    file = FOLDER / f"{name}.cu"
-    if file.exists():
-        return file.read_text(encoding="utf-8")
-    from utils.exercise.gap import split  # here: the kernels of this folder need none of it
-
-    return split((SOLUTIONS / name / "solution.cu").read_text(encoding="utf-8")).solution
-
-
-def load(name: str, backend: str = "auto", checked: bool = True):
-    """Compile a kernel's file (milliseconds when it was compiled before) and return its launcher.
-
-    Its attribute `tiles` says how many tiles the launcher's parameter `tile` chooses from; 0 without it.
-    """
-    from utils.inline import load_inline  # here, so that the ladder can be listed without a compiler
-
-    launcher, text = operator(name), source(name)
-    tunable = "int64_t tiles()" in text
-    module = load_inline(
-        name=name,
-        cuda_sources=text,
-        functions=[launcher, "tiles"] if tunable else [launcher],
-        extra_include_paths=[INCLUDE],
-        backend=backend,
-        checked=checked,
-    )
-    function = getattr(module, launcher)
-    function.tiles = module.tiles() if tunable else 0
-    return function
+__all__ = [
+    "FOLDER",
+    "INCLUDE",
+    "LADDERS",
+    "WORKLOADS",
+    "Choice",
+    "Rung",
+    "Workload",
+    "choose",
+    "conv2d",
+    "load",
+    "names",
+    "operator",
+    "rung",
+    "source",
+]

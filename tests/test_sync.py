@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from utils import sync
+from utils.excerpt import function_text
 from utils.exercise.gap import GapError, same_code, split
 
 KERNEL = "// a kernel\n__global__ void k() {}\n"
@@ -238,3 +239,83 @@ def test_the_course_s_own_notebooks_are_in_step():
     course = sync.Course()
     course.check()
     assert course.problems == []
+
+
+EXCERPTED = """// A file.
+#include "conv.h"
+
+constexpr int ONE = 1;
+
+// What it does,
+// in two lines.
+template <int N>
+__device__ float twice(const float* x,
+                       int i) {
+    if (i) {
+        return 2 * x[i];
+    }
+    return twice<N>(x, 1);
+}
+inline int small(int a) { return a; }
+
+torch::Tensor conv2d(torch::Tensor x) {
+    // twice(x) is called here
+    return x;
+}
+"""
+
+
+@pytest.fixture
+def excerpt(course):
+    (course / "kernels" / "one.cu").write_text(EXCERPTED)
+    cell = {"cell_type": "markdown", "id": "e", "metadata": {}, "source": [""]}
+    cell["metadata"] = {"course": {"excerpt": "one", "function": "twice"}}
+    write(course, [*read(course), cell])
+    assert sync.main([], root=course) == 0
+    return course
+
+
+def test_an_excerpt_is_one_function_and_stays_in_step(excerpt, capsys):
+    shown = "".join(read(excerpt)[-1]["source"])
+    assert shown.startswith(
+        "```cpp\n// What it does,\n// in two lines.\ntemplate <int N>\n__device__ float twice("
+    )
+    assert shown.endswith("    return twice<N>(x, 1);\n}\n```")
+    assert sync.main(["--check"], root=excerpt) == 0
+    path = excerpt / "kernels" / "one.cu"
+    path.write_text(EXCERPTED.replace("2 * x[i]", "3 * x[i]"))
+    assert sync.main(["--check"], root=excerpt) == 1
+    assert "kernels/one.cu was changed; run python -m utils.sync" in capsys.readouterr().err
+    assert sync.main([], root=excerpt) == 0 and "3 * x[i]" in "".join(read(excerpt)[-1]["source"])
+
+
+def test_an_edited_excerpt_is_not_lost_and_not_written_back(excerpt, capsys):
+    edit(excerpt, 4, "2 * x[i]", "5 * x[i]")
+    assert sync.main(["--check"], root=excerpt) == 1
+    assert "the excerpt was edited; edit kernels/one.cu instead" in capsys.readouterr().err
+    assert sync.main([], root=excerpt) == 1
+    assert sync.main(["--from-notebooks"], root=excerpt) == 1
+    assert "an excerpt is made from kernels/one.cu" in capsys.readouterr().err
+    assert "2 * x[i]" in (excerpt / "kernels" / "one.cu").read_text()
+    assert sync.main(["--force"], root=excerpt) == 0 and sync.main(["--check"], root=excerpt) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("thrice", "no definition of a function thrice"), ("twice", "2 definitions")]
+)
+def test_an_excerpt_of_nothing_or_of_two_is_a_problem(excerpt, capsys, name, message):
+    path = excerpt / "kernels" / "one.cu"
+    path.write_text(
+        EXCERPTED.replace("float twice", f"float {name[::-1]}") if name == "thrice" else 2 * EXCERPTED
+    )
+    cells = read(excerpt)
+    cells[-1]["metadata"]["course"]["function"] = name
+    write(excerpt, cells)
+    assert sync.main(["--check"], root=excerpt) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "lines"), [("small", 1), ("conv2d", 4)])
+def test_functions_of_any_length(name, lines):
+    text = function_text(EXCERPTED, name)
+    assert len(text.splitlines()) == lines and name in text.splitlines()[0]

@@ -314,9 +314,18 @@ def test_readme_tables():
     text = readme.with_tables(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n", [RUN])
     assert text.startswith(f"before\n{readme.BEGIN}\n") and text.endswith(f"{readme.END}\nafter\n")
     assert "old" not in text
-    assert "| `conv2d_naive` | one thread per output, a warp along W | 17.200 ± 0.020 | 3.1 | 0.13 |" in text
-    assert "| cuDNN | its best algorithm, NCHW, TF32 | 1.300 ± 0.020 | 41.5 |  |" in text
-    assert "| blur | `conv2d_naive` | 0.511 | 0.559 | 0.559 | 1.09 |" in text
+    naive = "| `conv2d_naive` | one thread per output, a warp along W | fp32 | 17.200 ± 0.020 | 3.1 | 0.13 |"
+    assert naive in text
+    assert "| cuDNN | its best algorithm, NCHW | tf32 | 1.300 ± 0.020 | 41.5 |  |" in text
+    assert "| blur | fp32 | `conv2d_naive` | 0.511 | 0.559 | 0.559 | 1.09 |  | 1.2e-06 |" in text
+    ceilings = {"copy_gbps": 4300.0, "fp32_tflops": 51.0, "tf32_tflops": 350.0}
+    roofed = Timings(MACHINE, [{**row, "roof": 0.25} for row in RUN.rows], ceilings=ceilings)
+    text_with_roof = readme.ladder_tables([roofed])
+    assert "| 1.09 | 25% | 1.2e-06 |" in text_with_roof
+    assert (
+        "4.30 TB/s in a copy" in text_with_roof
+        and "51 TFLOP/s in fp32, 350 TFLOP/s in tf32" in text_with_roof
+    )
     assert text.index("conv2d_uncoalesced") < text.index("conv2d_naive")
     assert readme.with_tables(text, [RUN]) == text
     for broken in ("", readme.END + readme.BEGIN, readme.BEGIN):

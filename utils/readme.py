@@ -13,6 +13,7 @@ from IPython.display import Image
 
 from kernels import LADDERS, WORKLOADS
 from utils.plots import ladder_chart
+from utils.precision import PRECISIONS
 from utils.recordings import Timings, file_name, recorded
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -33,7 +34,7 @@ def _run(run: Timings) -> str:
     parts = [
         f"**{machine['gpu']}**, {machine['date']}: driver {machine['driver']}, CUDA {machine['cuda']},"
         f" PyTorch {machine['torch']}, cuDNN {machine['cudnn']}."
-        " float32, TF32 off; medians ± interquartile range.\n"
+        " Medians ± interquartile range; cuDNN in the same run, in the same precision.\n"
     ]
     for name, ladder in LADDERS.items():
         rows = {
@@ -43,19 +44,16 @@ def _run(run: Timings) -> str:
             continue
         lines = [
             f"{HEADLINE[name]} ({WORKLOADS[HEADLINE[name]].describe()})\n",
-            "| kernel | idea | ms | TFLOP/s | cuDNN's time / its time |",
-            "|---|---|---|---|---|",
+            "| kernel | idea | precision | ms | TFLOP/s | cuDNN's time / its time |",
+            "|---|---|---|---|---|---|",
         ]
         for rung in ladder:
             lines += [
                 _line(f"`{rung.name}`", rung.idea, row) for key, row in rows.items() if key[0] == rung.name
             ]
-        for (kernel, precision), row in rows.items():
+        for (kernel, _), row in rows.items():
             if kernel == "cudnn":
-                what = f"its best algorithm, {row['cudnn_layout']}" + (
-                    ", TF32" if precision == "tf32" else ""
-                )
-                lines.append(_line("cuDNN", what, row))
+                lines.append(_line("cuDNN", f"its best algorithm, {row['cudnn_layout']}", row))
         parts.append("\n".join(lines) + "\n")
         parts.append(f"![{_chart(run, name).alt}](kernels/results/{_picture(run, name).name})\n")
     parts.append(_best_of_each(run))
@@ -74,26 +72,46 @@ def _picture(run: Timings, name: str) -> Path:
 
 def _line(kernel: str, idea: str, row: dict) -> str:
     ratio = "" if row["kernel"] == "cudnn" else f"{row['ratio']:.2f}"
-    return f"| {kernel} | {idea} | {row['ms']:.3f} ± {row['ms_spread']:.3f} | {row['tflops']:.1f} | {ratio} |"
+    ms = f"{row['ms']:.3f} ± {row['ms_spread']:.3f}"
+    return f"| {kernel} | {idea} | {row['precision']} | {ms} | {row['tflops']:.1f} | {ratio} |"
 
 
 def _best_of_each(run: Timings) -> str:
     lines = [
-        "| layer | best kernel | ms | cuDNN fp32, ms | in NCHW, ms | cuDNN's time / its time |",
-        "|---|---|---|---|---|---|",
+        "| layer | precision | best kernel | ms | cuDNN, ms | in NCHW, ms | cuDNN's time / its time"
+        " | of the roof | error |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for name in dict.fromkeys(row["workload"] for row in run.rows):
-        rows = [
-            row
-            for row in run.rows
-            if row["workload"] == name and row["kernel"] != "cudnn" and row["precision"] == "fp32"
-        ]
-        if rows:
-            row = min(rows, key=lambda row: row["ms"])
-            cudnn = f"{row['cudnn_ms']:.3f} | {row['cudnn_nchw_ms']:.3f}"
-            times = f"{row['ms']:.3f} | {cudnn} | {row['ratio']:.2f}"
-            lines.append(f"| {name} | `{row['kernel']}` | {times} |")
-    return "\n".join(lines) + "\n" if len(lines) > 2 else ""
+    ours = [row for row in run.rows if row["kernel"] != "cudnn"]
+    for name, precision in dict.fromkeys((row["workload"], row["precision"]) for row in ours):
+        rows = [row for row in ours if (row["workload"], row["precision"]) == (name, precision)]
+        row = min(rows, key=lambda row: row["ms"])
+        roof = "" if row["roof"] is None else f"{row['roof']:.0%}"
+        cudnn = f"{row['cudnn_ms']:.3f} | {row['cudnn_nchw_ms']:.3f} | {row['ratio']:.2f}"
+        start = f"| {name} | {precision} | `{row['kernel']}` | {row['ms']:.3f}"
+        lines.append(f"{start} | {cudnn} | {roof} | {row['max_rel_err']:.1e} |")
+    return "\n".join([*lines, "", _ceilings(run)]) if len(lines) > 2 else ""
+
+
+def _ceilings(run: Timings) -> str:
+    """What the last columns of the table mean, with the numbers that they are taken from."""
+    error = (
+        "The error is the largest one against float64 over the largest exact value; cuDNN's are in"
+        " [kernels/results](kernels/results)."
+    )
+    if not run.ceilings:
+        return f"{error}\n"
+    peaks = ", ".join(
+        f"{run.ceilings[f'{name}_tflops']:.0f} TFLOP/s in {name}"
+        for name in PRECISIONS
+        if f"{name}_tflops" in run.ceilings
+    )
+    return (
+        f"The roof is what this GPU reached in the same run, {run.ceilings['copy_gbps'] / 1000:.2f} TB/s in a"
+        f" copy and, in large products of matrices, {peaks}: the time of the layer's operations or of its"
+        " least traffic, whichever is longer, over the kernel's. Winograd's algorithm needs fewer operations"
+        f" than the definition and can pass it. {error}\n"
+    )
 
 
 def with_tables(text: str, runs: list[Timings]) -> str:

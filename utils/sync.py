@@ -6,8 +6,9 @@
     python -m utils.sync --force            like the first, also over cells that were edited
 
 A cell says in its metadata what it shows: `"course": {"kernel": NAME}` is kernels/NAME.cu below a `%%cuda`
-line, `{"starter": NAME}` the starter of solutions/NAME below `%%exercise NAME`, and `{"lesson": "why"}`
-marks a cell of either kind that lives in the notebook alone. Options on the magic's line are the notebook's
+line, `{"starter": NAME}` the starter of solutions/NAME below `%%exercise NAME`, `{"excerpt": NAME,
+"function": F}` is a text cell with one function of kernels/NAME.cu, and `{"lesson": "why"}` marks a code
+cell that lives in the notebook alone. Options on the magic's line are the notebook's
 own and are kept. `"synced"` is a digest of the text when both sides were last equal: it tells which side
 was edited since, so that no edit is ever lost.
 """
@@ -25,7 +26,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.exercise.gap import GapError, split
+from utils.excerpt import function_text
+from utils.exercise.gap import split
 
 ROOT = Path(__file__).resolve().parents[1]
 _MAGIC = re.compile(r"^%%(cuda|exercise)\b[^\n]*")
@@ -67,7 +69,7 @@ class Cell:
         """Put `text` below the magic line, as one string or as a list of lines, whichever was there."""
         name = self.owner.get("starter")
         magic = self.magic or (f"%%exercise {name}" if name else "%%cuda")
-        source = f"{magic}\n{text}"
+        source = text if "excerpt" in self.owner else f"{magic}\n{text}"
         as_list = isinstance(self.raw["source"], list)
         self.raw["source"] = source.splitlines(keepends=True) if as_list else source
         self.owner["synced"] = digest(text)
@@ -92,7 +94,9 @@ class Course:
             notebook = json.loads(text)
             cells = [Cell(path, number, raw) for number, raw in enumerate(notebook["cells"], start=1)]
             self.cells += [
-                cell for cell in cells if cell.raw["cell_type"] == "code" and cell.source is not None
+                cell
+                for cell in cells
+                if (cell.raw["cell_type"] == "code" and cell.source is not None) or "excerpt" in cell.owner
             ]
         except (ValueError, KeyError, TypeError) as error:
             self.problems.append(f"{path.name}: no readable notebook ({error})")
@@ -103,8 +107,9 @@ class Course:
 
     def file_of(self, cell: Cell) -> Path | None:
         """The file that a cell shows; None for a cell that shows none."""
-        if "kernel" in cell.owner:
-            return self.root / "kernels" / f"{cell.owner['kernel']}.cu"
+        kernel = cell.owner.get("kernel") or cell.owner.get("excerpt")
+        if kernel:
+            return self.root / "kernels" / f"{kernel}.cu"
         if "starter" in cell.owner:
             home = self.root / "solutions" / str(cell.owner["starter"])
             return next(
@@ -117,10 +122,12 @@ class Course:
         file = self.file_of(cell)
         try:
             text = file.read_text("utf-8")
+            if "excerpt" in cell.owner:
+                return f"```cpp\n{function_text(text, cell.owner.get('function', ''))}\n```"
             return (split(text).starter if "starter" in cell.owner else text).rstrip("\n")
         except OSError:
             self.problems.append(f"{cell.place}: its owner does not exist: {file.relative_to(self.root)}")
-        except GapError as error:
+        except ValueError as error:  # a GapError too
             self.problems.append(f"{file.relative_to(self.root)}: {error}")
         return None
 
@@ -150,10 +157,9 @@ class Course:
             if text is None or cell.body == text:
                 continue
             if "starter" in cell.owner:
-                self.problems.append(
-                    f"{cell.place}: a starter is made from {self._name(cell)}; edit that file, then run"
-                    " python -m utils.sync"
-                )
+                self._made_from("a starter", cell)
+            elif "excerpt" in cell.owner:
+                self._made_from("an excerpt", cell)
             elif _edited(cell, text) == "cell" and cell.body.strip():
                 wanted.setdefault(self.file_of(cell), {}).setdefault(cell.body, cell)
             elif _edited(cell, text) != "file":
@@ -171,6 +177,10 @@ class Course:
             self.changed.append(f"kernels/{file.name} ← {cell.place}")
         self._save()
 
+    def _made_from(self, what: str, cell: Cell) -> None:
+        advice = "edit that file, then run python -m utils.sync"
+        self.problems.append(f"{cell.place}: {what} is made from {self._name(cell)}; {advice}")
+
     def check(self) -> None:
         """Find every difference, every unused file and every cell without owner."""
         for cell in self._owned():
@@ -184,14 +194,14 @@ class Course:
     def _owned(self) -> list[Cell]:
         owned = []
         for cell in self.cells:
-            kinds = [kind for kind in ("kernel", "starter", "lesson") if kind in cell.owner]
+            kinds = [kind for kind in ("kernel", "starter", "excerpt", "lesson") if kind in cell.owner]
             if len(kinds) > 1:
                 self.problems.append(f"{cell.place}: it has more than one owner: {', '.join(kinds)}")
             elif not kinds and cell.magic:
                 self.problems.append(f"{cell.place}: nothing owns it ({cell.magic})")
             elif kinds and kinds != ["lesson"]:
                 owned.append(cell)
-                wanted = "%%cuda" if kinds == ["kernel"] else f"%%exercise {cell.owner['starter']}"
+                wanted = f"%%exercise {cell.owner['starter']}" if kinds == ["starter"] else "%%cuda"
                 if cell.magic and cell.magic.split()[: len(wanted.split())] != wanted.split():
                     self.problems.append(
                         f"{cell.place}: it should begin with {wanted}, not with {cell.magic}"
@@ -216,9 +226,10 @@ class Course:
         edited = _edited(cell, text)
         if edited == "file" or not cell.body.strip():
             return f"{cell.place}: {name} was changed; run python -m utils.sync"
-        if "starter" in cell.owner:
+        if "kernel" not in cell.owner:
+            what = "starter" if "starter" in cell.owner else "excerpt"
             advice = f"edit {name} instead, then run python -m utils.sync --force"
-            return f"{cell.place}: the starter was edited; {advice}"
+            return f"{cell.place}: the {what} was edited; {advice}"
         if edited == "cell":
             advice = f"run python -m utils.sync --from-notebooks to change {name}"
             return f"{cell.place}: the cell was edited; {advice}"

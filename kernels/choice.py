@@ -1,0 +1,189 @@
+"""`kernels.conv2d`: one function for every layer. It takes the course's best kernel, and says which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from kernels import ladders
+
+FEW_CHANNELS = 4  # of the input: a product over them alone leaves most of a matrix tile empty
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which kernel a call takes.
+
+    Attributes:
+        kernel: its name in kernels/.
+        layout: "NCHW" or "channels_last"; tensors in the other one are copied into it first.
+        why: the rule that chose it, in words.
+    """
+
+    kernel: str
+    layout: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.kernel} ({self.layout}): {self.why}"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What the rules look at."""
+
+    C: int
+    K: int
+    R: int
+    S: int
+    stride: int
+    padding: int
+    dilation: int
+    groups: int
+    precision: str
+    sm: int
+
+    @property
+    def plain(self) -> bool:
+        return self.stride == self.dilation == 1
+
+
+# The first rule that fits decides. What is fast for which layers was measured: kernels/results/.
+RULES: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
+    (
+        "conv2d_depthwise",
+        lambda x: x.groups > 1,
+        "a filter a channel: memory is the limit, so every input is read once",
+    ),
+    (
+        "conv2d_mma",
+        lambda x: x.precision != "fp32" and x.C > FEW_CHANNELS,
+        "many channels: tensor cores, fed with 16 bytes of channels at a time",
+    ),
+    (
+        "conv2d_mma_window",
+        lambda x: x.precision != "fp32",
+        "few channels: tensor cores, fed from the window of the input in shared memory",
+    ),
+    (
+        "conv2d_pointwise",
+        lambda x: x.R == x.S == x.stride == 1 and x.padding == 0,
+        "1x1 is a product of two matrices that lie in memory as they are",
+    ),
+    (
+        "conv2d_rows",
+        lambda x: x.plain and x.R == x.S and x.S in (3, 5, 7) and x.C * x.K <= FEW_CHANNELS,
+        "hardly any channels: a thread slides down the image",
+    ),
+    (
+        "conv2d_winograd",
+        lambda x: x.plain and x.R == x.S == 3 and min(x.C, x.K) > FEW_CHANNELS,
+        "3x3, stride 1: Winograd's algorithm takes a quarter of the multiplications",
+    ),
+    (
+        "conv2d_window",
+        lambda x: x.C <= FEW_CHANNELS,
+        "few channels: register tiles, fed from the window of the input in shared memory",
+    ),
+    (
+        "conv2d_gemm_async",
+        lambda x: x.sm >= 80,
+        "the implicit GEMM, for any shape, pipelined by cp.async",
+    ),
+    (
+        "conv2d_gemm_double",
+        lambda x: True,
+        "the implicit GEMM, for any shape, on a GPU without cp.async",
+    ),
+)
+
+
+def choose(
+    input: torch.Tensor,
+    weight: torch.Tensor,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    groups: int = 1,
+    precision: str | None = None,
+) -> Choice:
+    """The kernel that `conv2d` would take for these arguments; see there for them and for what is refused."""
+    layer = _layer(input, weight, stride, padding, dilation, groups, precision)
+    name, _, why = next(rule for rule in RULES if rule[1](layer))
+    return Choice(name, ladders.rung(name).layout, why)
+
+
+def conv2d(
+    input: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    *,
+    groups: int = 1,
+    precision: str | None = None,
+    explain: bool = False,
+) -> torch.Tensor:
+    """A convolution by the course's best kernel for its shape.
+
+    Args:
+        input: N x C x H x W, float32 or bfloat16, on a GPU, or on the CPU, where the simulator computes.
+        weight: K x C/groups x R x S, of input's type.
+        bias: K numbers, or None.
+        stride, padding, dilation: the same for both directions.
+        groups: 1, or C for a depthwise layer of 3x3 filters with stride 1.
+        precision: "fp32" or "tf32" for float32 tensors, "bf16" for bfloat16; None is "fp32" or "bf16". TF32
+            is never taken unasked.
+        explain: print which kernel was taken, with which tile, and why.
+
+    A kernel with a choice of tiles tries them all at the first call for a shape on a GPU, which takes a
+    second; the winner is remembered on disk (`utils.autotune`). Returns N x K x P x Q in channels_last where
+    the kernel works in it. Raises ValueError for what no kernel does, and RuntimeError, from the launcher,
+    with its reason.
+    """
+    options = {"stride": stride, "padding": padding, "dilation": dilation}
+    choice = choose(input, weight, **options, groups=groups, precision=precision)
+    launcher = ladders.load(choice.kernel, backend="cuda" if input.is_cuda else "simulator")
+    memory = torch.channels_last if choice.layout == "channels_last" else torch.contiguous_format
+    tensors = input.contiguous(memory_format=memory), weight.contiguous(memory_format=memory), bias
+    taken = {parameter.name for parameter in launcher.signature.parameters}
+    arguments = {name: value for name, value in options.items() if name in taken}
+    tuned = None
+    if launcher.tiles and input.is_cuda and input.numel():
+        from utils.autotune import best_tile
+
+        tuned = best_tile(launcher, *tensors, **options, precision=precision or "")
+        arguments["tile"] = tuned.tile
+    if explain:
+        print(choice if tuned is None else f"{choice}; {tuned}")
+    return launcher.nowait(*tensors, **arguments)
+
+
+def _layer(input, weight, stride, padding, dilation, groups, precision) -> Layer:
+    if input.dim() != 4 or weight.dim() != 4:
+        raise ValueError(
+            "conv2d takes an input N x C x H x W and a weight K x C x R x S,"
+            f" not {tuple(input.shape)} and {tuple(weight.shape)}"
+        )
+    wanted = {torch.float32: ("fp32", "tf32"), torch.bfloat16: ("bf16",)}.get(input.dtype)
+    if wanted is None or weight.dtype != input.dtype:
+        raise ValueError(
+            f"conv2d takes float32 or bfloat16 tensors of one type, not {input.dtype} and {weight.dtype}"
+        )
+    if precision not in (None, *wanted):
+        raise ValueError(f"{input.dtype} tensors are computed in {' or '.join(wanted)}, not in {precision!r}")
+    (C, (K, _, R, S)) = input.shape[1], weight.shape
+    depthwise = groups == C == K and (R, S, stride, dilation) == (3, 3, 1, 1) and input.dtype == torch.float32
+    if groups != 1 and not depthwise:
+        raise ValueError(
+            f"groups = {groups}: the course's kernels do 1, or one filter a channel, 3x3, stride 1, float32"
+        )
+    sm = 90
+    if input.is_cuda:
+        major, minor = torch.cuda.get_device_capability(input.device)
+        sm = 10 * major + minor
+    return Layer(C, K, R, S, stride, padding, dilation, groups, precision or wanted[0], sm)
