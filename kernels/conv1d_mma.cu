@@ -2,18 +2,12 @@
 #include "conv.h"
 #include "ptx.h"
 
-#ifndef MT
-#define MT 4
-#define NT 4
-#define WM 4
-#define WK 4
-#define NS 4
-#endif
-constexpr int M_TILES = MT, N_TILES = NT;  // of a warp: of 16 outputs and of 8 channels
-constexpr int WARPS_M = WM, WARPS_K = WK;  // of a block: along the outputs and along the channels
+constexpr int M_TILES = 4, N_TILES = 4;  // of a warp: of 16 outputs and of 8 channels
+constexpr int WARPS_M = 4, WARPS_K = 4;  // of a block: along the outputs and along the channels
 constexpr int WARPS = WARPS_M * WARPS_K, THREADS = 32 * WARPS;
-constexpr int TILE_Q = 16 * M_TILES * WARPS_M, TILE_K = 8 * N_TILES * WARPS_K;
+constexpr int TILE_Q = 16 * M_TILES * WARPS_M, TILE_K = 8 * N_TILES * WARPS_K;  // 256 outputs, 128 channels
 constexpr int DEPTH = 8;                 // input channels of a stage, and of an mma
+constexpr int LANES = THREADS / DEPTH;   // that copy a channel
 constexpr int PITCH = 16 * M_TILES + 4;  // floats from channel to channel where the outputs change places
 
 struct Tile {
@@ -23,7 +17,8 @@ struct Tile {
 };
 
 // The weights in the order in which lanes want them: for 8 channels and a tap, 4 neighbouring words a lane.
-__global__ void pack(const float* __restrict__ weight, uint32_t* __restrict__ packed, Conv1d size, int count) {
+__global__ void pack(const float* __restrict__ weight, uint32_t* __restrict__ packed, Conv1d size,
+                     int count) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
     const int chunks = (size.C + DEPTH - 1) / DEPTH, lane = i / 4 % 32, pairs = TILE_K / 16;
@@ -34,30 +29,31 @@ __global__ void pack(const float* __restrict__ weight, uint32_t* __restrict__ pa
     packed[i] = k < size.K && c < size.C ? to_tf32(weight[(k * size.C + c) * size.S + s]) : 0;
 }
 
-// STRIDE is the stride, where the compiler shall know it: the distance of a lane's outputs in the window is then
-// part of its load instructions. 0 stands for any.
-// RESIDENT: the block's weights stay in shared memory, for all its tiles.
+// STRIDE is the stride, where the compiler shall know it: the distance of a lane's outputs in the window is
+// then part of its load instructions. 0 stands for any. RESIDENT: the block's weights stay in shared memory,
+// for all its tiles.
 template <int STRIDE, int STAGES, bool RESIDENT>
 __global__ void __launch_bounds__(THREADS)
-    conv1d_mma(const float* __restrict__ input, const uint4* __restrict__ packed, const float* __restrict__ bias,
-               float* __restrict__ output, Conv1d size, Tile tile) {
+    conv1d_mma(const float* __restrict__ input, const uint4* __restrict__ packed,
+               const float* __restrict__ bias, float* __restrict__ output, Conv1d size, Tile tile) {
     const int C = size.C, L = size.L, K = size.K, S = size.S, Q = size.Q;
     const int stride = STRIDE ? STRIDE : size.stride;
     const int lane = threadIdx.x, warp = threadIdx.y, g = lane / 4, t = lane % 4;
     const int warp_m = warp % WARPS_M, warp_k = warp / WARPS_M;
-    const int chunks = (C + DEPTH - 1) / DEPTH, blocks_q = (Q + TILE_Q - 1) / TILE_Q, tiles = size.N * blocks_q;
+    const int chunks = (C + DEPTH - 1) / DEPTH, blocks_q = (Q + TILE_Q - 1) / TILE_Q;
+    const int tiles = size.N * blocks_q, step = TILE_K / 16 * 32;  // uint4 of weights of a chunk and tap
     extern __shared__ float4 shared[];
     float* stages = reinterpret_cast<float*>(shared);  // STAGES x DEPTH x pitch
     float* turned = stages + STAGES * DEPTH * tile.pitch + warp * 8 * PITCH;
     uint4* resident = reinterpret_cast<uint4*>(stages + STAGES * DEPTH * tile.pitch + WARPS * 8 * PITCH);
 
-    packed += blockIdx.y * chunks * S * (TILE_K / 16) * 32;
+    packed += blockIdx.y * chunks * S * step;
     if (RESIDENT)
-        for (int i = warp * 32 + lane; i < chunks * S * (TILE_K / 16) * 32; i += THREADS)
+        for (int i = warp * 32 + lane; i < chunks * S * step; i += THREADS)
             copy_async<16>(resident + i, packed + i);
 
-    // The block's stages, one after another, through all its tiles: the copies run ahead of the arithmetic.
-    constexpr int LANES = THREADS / DEPTH;  // that copy a channel
+    // The block's stages, one after another, through all its tiles: the copies run ahead of the arithmetic,
+    // from one tile into the next.
     const int row = (warp * 32 + lane) / LANES, column = (warp * 32 + lane) % LANES;
     int next_tile = blockIdx.x, next_chunk = 0, next_stage = 0, left = 0;
     const float* next = input;  // where the tile's first channel begins
@@ -72,8 +68,11 @@ __global__ void __launch_bounds__(THREADS)
             float* to = stages + (next_stage * DEPTH + row) * tile.pitch;
             const bool interior = left >= 0 && left + tile.l <= L && c < C;
             if (tile.vectors && interior) {
-#pragma unroll 4
-                for (int x = column * 4; x < tile.l; x += 4 * LANES) copy_async<16>(to + x, from + x);
+                for (int x = column * 4; x < tile.l; x += 4 * 4 * LANES)
+#pragma unroll
+                    for (int i = 0; i < 4; ++i)
+                        if (x + i * 4 * LANES < tile.l)
+                            copy_async<16>(to + x + i * 4 * LANES, from + x + i * 4 * LANES);
             } else {
                 for (int x = column * 4; x < tile.l; x += 4 * LANES)
                     for (int i = x; i < x + 4; ++i) {
@@ -86,60 +85,42 @@ __global__ void __launch_bounds__(THREADS)
         }
         commit_copies();
     };
-    auto round = [&](int stage) {
-        float4* row_of = reinterpret_cast<float4*>(stages + (stage * DEPTH + row) * tile.pitch);
-#pragma unroll 4
-        for (int x = column; x < tile.l / 4; x += LANES) {
-            const float4 v = row_of[x];
-            reinterpret_cast<uint4*>(row_of)[x] = {to_tf32(v.x), to_tf32(v.y), to_tf32(v.z), to_tf32(v.w)};
-        }
-    };
     for (int i = 0; i < STAGES - 1; ++i) start();
-    wait_for_copies<STAGES - 2>();
-#ifndef ROUND_AT_USE
-    round(0);
-#endif
 
     int now = 0;  // the stage
     for (int at = blockIdx.x; at < tiles; at += gridDim.x) {
         const uint4* weights = (RESIDENT ? resident : packed) + warp_k * N_TILES / 2 * 32 + lane;
         float sum[M_TILES][N_TILES][4] = {};
         for (int chunk = 0; chunk < chunks; ++chunk) {
+            wait_for_copies<STAGES - 2>();  // of this thread; after the barrier, of all
             __syncthreads();
-            start();
-            const float* low = stages + (now * DEPTH + t) * tile.pitch + (warp_m * 16 * M_TILES + g) * stride + tile.shift;
+            start();  // into the stage that all have done with
+            const float* low =
+                stages + (now * DEPTH + t) * tile.pitch + (warp_m * 16 * M_TILES + g) * stride + tile.shift;
             const float* high = low + 4 * tile.pitch;
 #pragma unroll 1
-            for (int s = 0; s < S; ++s, low += size.dilation, high += size.dilation, weights += TILE_K / 16 * 32) {
+            for (int s = 0; s < S; ++s) {
                 uint4 b[N_TILES / 2];
 #pragma unroll
                 for (int j = 0; j < N_TILES / 2; ++j) b[j] = weights[j * 32];
+                weights += step;
 #pragma unroll
                 for (int m = 0; m < M_TILES; ++m) {
                     uint32_t a[4];
 #pragma unroll
-                    for (int i = 0; i < 4; ++i) {
-                        const float v = (i < 2 ? low : high)[(2 * m + i % 2) * 8 * stride];
-#ifdef ROUND_AT_USE
-                        a[i] = to_tf32(v);
-#else
-                        a[i] = __float_as_uint(v);
-#endif
-                    }
+                    for (int i = 0; i < 4; ++i)
+                        a[i] = to_tf32((i < 2 ? low : high)[(2 * m + i % 2) * 8 * stride]);
 #pragma unroll
                     for (int j = 0; j < N_TILES / 2; ++j) {
                         mma_tf32(sum[m][2 * j], a, b[j].x, b[j].y);
                         mma_tf32(sum[m][2 * j + 1], a, b[j].z, b[j].w);
                     }
                 }
+                low += size.dilation, high += size.dilation;
             }
             if (++now == STAGES) now = 0;
-            wait_for_copies<STAGES - 2>();
-#ifndef ROUND_AT_USE
-            // What this thread has copied of the next stage: the other warps still multiply.
-            if (chunk + 1 < chunks || at + int(gridDim.x) < tiles) round(now);
-#endif
         }
+        // Through shared memory, so that the lanes of a store are neighbours.
         const int q = at % blocks_q * TILE_Q + warp_m * 16 * M_TILES;
 #pragma unroll
         for (int i = 0; i < N_TILES; ++i) {
@@ -187,28 +168,31 @@ torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,
 
     const int blocks_k = ceil_div(size.K, TILE_K);
     const int64_t count = int64_t(blocks_k) * TILE_K * ceil_div(size.C, DEPTH) * DEPTH * size.S;
-    TORCH_CHECK(count <= INT_MAX, "the filters have over 2^31 - 1 elements when padded: int indices overflow");
+    TORCH_CHECK(count <= INT_MAX - 256,
+                "the filters have over 2^31 - 1 elements when padded: int indices overflow");
     auto packed = torch::empty({count}, weight.options());
     const auto stream = at::cuda::getCurrentCUDAStream();
-    pack<<<ceil_div(count, 256), 256, 0, stream>>>(weight.data_ptr<float>(),
-                                                   reinterpret_cast<uint32_t*>(packed.data_ptr<float>()), size, count);
+    pack<<<ceil_div(count, 256), 256, 0, stream>>>(
+        weight.data_ptr<float>(), reinterpret_cast<uint32_t*>(packed.data_ptr<float>()), size, count);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
     const int64_t stage = DEPTH * pitch * sizeof(float), turn = WARPS * 8 * PITCH * sizeof(float);
     const int64_t kept = count / blocks_k * sizeof(float);
-    int device = 0, multiprocessors = 0;
+    int device = 0, multiprocessors = 0, most = 0;
     C10_CUDA_CHECK(cudaGetDevice(&device));
     C10_CUDA_CHECK(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
-    const bool fits = NS * stage + turn + kept <= 227 * 1024;
+    C10_CUDA_CHECK(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+    const bool fits = 4 * stage + turn + kept <= most;
     const auto kernel = !fits         ? conv1d_mma<0, 2, false>
-                        : stride == 3 ? conv1d_mma<3, NS, true>
-                                      : conv1d_mma<0, NS, true>;
-    const int bytes = shared_bytes(kernel, fits ? NS * stage + turn + kept : 2 * stage + turn, "two stages of the window");
+                        : stride == 3 ? conv1d_mma<3, 4, true>
+                                      : conv1d_mma<0, 4, true>;
+    const int bytes =
+        shared_bytes(kernel, fits ? 4 * stage + turn + kept : 2 * stage + turn, "two stages of the window");
     const int64_t tiles = int64_t(size.N) * ceil_div(size.Q, TILE_Q);
-    TORCH_CHECK(tiles <= INT_MAX, "too many tiles");
+    TORCH_CHECK(tiles <= 1 << 30, tiles, " tiles of ", TILE_Q, " outputs: at most 2^30");
     const dim3 grid = grid_of(std::min<int64_t>(tiles, ceil_div(multiprocessors, blocks_k)), blocks_k, 1);
-    kernel<<<grid, dim3(32, WARPS), bytes, stream>>>(input.data_ptr<float>(),
-                                                     reinterpret_cast<const uint4*>(packed.data_ptr<float>()),
-                                                     data_or_null(bias), output.data_ptr<float>(), size, tile);
+    kernel<<<grid, dim3(32, WARPS), bytes, stream>>>(
+        input.data_ptr<float>(), reinterpret_cast<const uint4*>(packed.data_ptr<float>()), data_or_null(bias),
+        output.data_ptr<float>(), size, tile);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
     return output;
 }

@@ -2,8 +2,8 @@
 #include "conv.h"
 #include "ptx.h"
 
-// A warp computes 2 rows of 7 octets (8 neighbours along q) x 32 channels, with mma of 16 pixels (two octets) x
-// 8 channels. The warps of a block are WARPS_M x WARPS_K of these.
+// A warp computes 2 rows of 7 octets (8 neighbours along q) x 32 channels, with mma of 16 pixels (two octets)
+// x 8 channels. The warps of a block are WARPS_M x WARPS_K of these.
 constexpr int ACROSS = 7, OCTETS = 2 * ACROSS, M_TILES = OCTETS / 2, N_TILES = 4, WARPS_M = 2;
 constexpr int TILE_Q = 8 * ACROSS, TILE_P = 2 * WARPS_M;
 constexpr int PITCH = 8 * OCTETS + 4;  // floats from channel to channel where the outputs change places
@@ -26,8 +26,8 @@ struct Place {
     int c, r, word;
 };
 
-// Which tap a word of a chunk of channels begins with. Channels come first where that keeps the lanes of a load
-// in different banks: their planes are 8 banks apart.
+// Which tap a word of a chunk of channels begins with. Channels come first where that keeps the lanes of a
+// load in different banks: their planes are 8 banks apart.
 __device__ Place place(int i, int R, const Tile& tile) {
     const int all = R * tile.words;
     const bool by_channel = tile.depth % 4 == 0;
@@ -39,7 +39,8 @@ __device__ uint32_t bits(float value) { return to_tf32(value); }
 __device__ uint32_t bits(__nv_bfloat16 value) { return __bfloat16_as_ushort(value); }
 
 // The weights in the order in which the lanes want them: a lane's four words of 16 channels x 8 words are
-// neighbours. Behind them, where the lanes find each step's two words of the window: bytes from a pixel's first.
+// neighbours. Behind them, where the lanes find each step's two words of the window: bytes from a pixel's
+// first.
 template <class T>
 __global__ void pack(const T* __restrict__ weight, uint32_t* __restrict__ packed, Conv2d size, Tile tile,
                      int channels, int chunks, int count) {
@@ -48,7 +49,7 @@ __global__ void pack(const T* __restrict__ weight, uint32_t* __restrict__ packed
     if (i >= count) {
         const int j = i - count;
         const Place at = place(j / 8 * 8 + j % 2 * 4 + j % 8 / 2, size.R, tile);
-        const int offset = (at.r * tile.w + at.word * TAPS<T>) * size.dilation;
+        const int offset = (at.r * tile.w + at.word * TAPS<T>)*size.dilation;
         packed[i] = at.c < tile.depth ? (at.c * tile.plane + offset) * sizeof(T) : 0;
         return;
     }
@@ -75,14 +76,9 @@ __device__ void mma(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32
 __device__ void store(float* to, float value) { *to = value; }
 __device__ void store(__nv_bfloat16* to, float value) { *to = __float2bfloat16(value); }
 
-#ifndef UNROLL
-#define UNROLL 2
-#endif
-constexpr int STEPS_AT_ONCE = UNROLL;
-
-// STRIDE is the stride, where the compiler shall know it: the distance of a lane's pixels in the window is then
-// part of its load instructions. 0 stands for any.
-// PAIRS: two bfloat16 that are neighbours along s are one aligned word of the window, whatever the pixel.
+// STRIDE is the stride, where the compiler shall know it: the distance of a lane's pixels in the window is
+// then part of its load instructions. 0 stands for any. PAIRS: two bfloat16 that are neighbours along s are
+// one aligned word of the window, whatever the pixel.
 template <class T, int WARPS_K, int STRIDE, bool PAIRS>
 __global__ void __launch_bounds__(32 * WARPS_M * WARPS_K, WARPS_K > 2 ? 2 : 3)
     conv2d_mma_window(const T* __restrict__ input, const uint4* __restrict__ packed,
@@ -93,7 +89,7 @@ __global__ void __launch_bounds__(32 * WARPS_M * WARPS_K, WARPS_K > 2 ? 2 : 3)
     const int lane = threadIdx.x, warp = threadIdx.y, g = lane / 4, t = lane % 4;
     const int warp_m = warp % WARPS_M, warp_k = warp / WARPS_M, stride = STRIDE ? STRIDE : any_stride;
     extern __shared__ float4 shared[];
-    int2* offsets = reinterpret_cast<int2*>(shared);                          // steps x 4
+    int2* offsets = reinterpret_cast<int2*>(shared);                         // steps x 4
     T* window = reinterpret_cast<T*>(shared) + tile.steps * 32 / sizeof(T);  // depth x plane
 
     const int block_k = blockIdx.x, n = blockIdx.z, blocks_q = (Q + TILE_Q - 1) / TILE_Q;
@@ -102,7 +98,8 @@ __global__ void __launch_bounds__(32 * WARPS_M * WARPS_K, WARPS_K > 2 ? 2 : 3)
     for (int i = warp * 32 + lane; i < tile.steps * 4; i += 32 * WARPS) offsets[i] = table[i];
 
     const int chunks = (C + tile.depth - 1) / tile.depth;
-    const uint4* weights = packed + (block_k * chunks * tile.steps * PAIRS_K + warp_k * N_TILES / 2) * 32 + lane;
+    const uint4* weights =
+        packed + (block_k * chunks * tile.steps * PAIRS_K + warp_k * N_TILES / 2) * 32 + lane;
     uint4 next[N_TILES / 2];  // a step's weights are on their way while the one before is computed
 #pragma unroll
     for (int j = 0; j < N_TILES / 2; ++j) next[j] = weights[j * 32];
@@ -129,24 +126,24 @@ __global__ void __launch_bounds__(32 * WARPS_M * WARPS_K, WARPS_K > 2 ? 2 : 3)
         commit_copies();
         wait_for_copies<0>();
         __syncthreads();
-#ifndef NOROUND
         if constexpr (sizeof(T) == 4) {
             for (int c = 0; c < tile.depth; ++c) {
                 float4* plane = reinterpret_cast<float4*>(window + c * tile.plane);
 #pragma unroll 4
                 for (int i = warp * 32 + lane; i < tile.h * tile.w / 4; i += 32 * WARPS) {
                     const float4 v = plane[i];
-                    reinterpret_cast<uint4*>(plane)[i] = {to_tf32(v.x), to_tf32(v.y), to_tf32(v.z), to_tf32(v.w)};
+                    reinterpret_cast<uint4*>(plane)[i] = {to_tf32(v.x), to_tf32(v.y), to_tf32(v.z),
+                                                          to_tf32(v.w)};
                 }
             }
             __syncthreads();
         }
-#endif
 
-        // The lane's first pixel, and the same place two rows... 
-        const char* first = reinterpret_cast<const char*>(window + warp_m * 2 * stride * tile.w + g * stride + tile.shift);
+        // The lane's first pixel, and the same place two rows...
+        const char* first =
+            reinterpret_cast<const char*>(window + warp_m * 2 * stride * tile.w + g * stride + tile.shift);
         const int row = stride * tile.w * sizeof(T), octet = 8 * stride * sizeof(T);
-#pragma unroll STEPS_AT_ONCE
+#pragma unroll 2
         for (int step = 0; step < tile.steps; ++step) {
             uint4 b[N_TILES / 2];
             weights += PAIRS_K * 32;
@@ -223,11 +220,7 @@ void launch(const torch::Tensor& input, const torch::Tensor& weight, const std::
     constexpr int VECTOR = 16 / sizeof(T), CHANNELS = 8 * N_TILES * WARPS_K, WARPS = WARPS_M * WARPS_K;
     Tile tile{};
     if (sizeof(T) == 4) {
-        const int padded = round_up(size.S, 4);  // four lanes' taps are neighbours: no bank conflicts
-        tile.words = padded * 7 <= size.S * 8 ? padded : size.S;
-#ifdef NOPAD
         tile.words = size.S;
-#endif
     } else {
         tile.lead = PAIRS ? size.padding % 2 : 0;
         tile.words = ceil_div(size.S + tile.lead, 2);
@@ -235,7 +228,8 @@ void launch(const torch::Tensor& input, const torch::Tensor& weight, const std::
     const int64_t first = size.padding + tile.lead;
     tile.shift = round_up(first, VECTOR) - first;
     const int64_t w = round_up(tile.shift + (TILE_Q - 1) * int64_t(size.stride) +
-                                   (tile.words * TAPS<T> - 1) * int64_t(size.dilation) + 1, VECTOR);
+                                   (tile.words * TAPS<T> - 1) * int64_t(size.dilation) + 1,
+                               VECTOR);
     const int64_t h = (TILE_P - 1) * int64_t(size.stride) + (size.R - 1) * int64_t(size.dilation) + 1;
     int64_t plane = area(h, w);
     if (size.C >= 8) plane = round_up(plane - 8 * TAPS<T>, 32 * TAPS<T>) + 8 * TAPS<T>;
@@ -258,14 +252,15 @@ void launch(const torch::Tensor& input, const torch::Tensor& weight, const std::
     auto packed = torch::empty({all * TAPS<T>}, weight.options());
     uint32_t* words_packed = static_cast<uint32_t*>(packed.data_ptr());
     const auto stream = at::cuda::getCurrentCUDAStream();
-    pack<T><<<ceil_div(all, 256), 256, 0, stream>>>(static_cast<const T*>(weight.data_ptr()), words_packed, size,
-                                                    tile, CHANNELS, chunks, int(count));
+    pack<T><<<ceil_div(all, 256), 256, 0, stream>>>(static_cast<const T*>(weight.data_ptr()), words_packed,
+                                                    size, tile, CHANNELS, chunks, int(count));
     C10_CUDA_KERNEL_LAUNCH_CHECK();
     const dim3 grid = grid_of(blocks_k, int64_t(ceil_div(size.Q, TILE_Q)) * ceil_div(size.P, TILE_P), size.N);
-    kernel<<<grid, dim3(32, WARPS), bytes, stream>>>(
-        static_cast<const T*>(input.data_ptr()), reinterpret_cast<const uint4*>(words_packed),
-        reinterpret_cast<const int2*>(words_packed + count),
-        bias ? static_cast<const T*>(bias->data_ptr()) : nullptr, static_cast<T*>(output.data_ptr()), size, tile);
+    kernel<<<grid, dim3(32, WARPS), bytes, stream>>>(static_cast<const T*>(input.data_ptr()),
+                                                     reinterpret_cast<const uint4*>(words_packed),
+                                                     reinterpret_cast<const int2*>(words_packed + count),
+                                                     bias ? static_cast<const T*>(bias->data_ptr()) : nullptr,
+                                                     static_cast<T*>(output.data_ptr()), size, tile);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
