@@ -2,11 +2,12 @@
 #include "conv.h"
 #include "ptx.h"
 
-constexpr int M_TILES = 4, N_TILES = 4;  // of a warp: of 16 outputs and of 8 channels
-constexpr int WARPS_M = 4, WARPS_K = 4;  // of a block: along the outputs and along the channels
+constexpr int M_TILES = 4, N_TILES = 8;  // of a warp: of 16 outputs and of 8 channels
+constexpr int WARPS_M = 6, WARPS_K = 2;  // of a block: along the outputs and along the channels
 constexpr int WARPS = WARPS_M * WARPS_K, THREADS = 32 * WARPS;
-constexpr int TILE_Q = 16 * M_TILES * WARPS_M, TILE_K = 8 * N_TILES * WARPS_K;  // 256 outputs, 128 channels
+constexpr int TILE_Q = 16 * M_TILES * WARPS_M, TILE_K = 8 * N_TILES * WARPS_K;  // 384 outputs, 128 channels
 constexpr int DEPTH = 8;                 // input channels of a stage, and of an mma
+constexpr int STAGES = 2;                // in shared memory: one is copied while the other is computed
 constexpr int LANES = THREADS / DEPTH;   // that copy a channel
 constexpr int PITCH = 16 * M_TILES + 4;  // floats from channel to channel where the outputs change places
 
@@ -32,7 +33,7 @@ __global__ void pack(const float* __restrict__ weight, uint32_t* __restrict__ pa
 // STRIDE is the stride, where the compiler shall know it: the distance of a lane's outputs in the window is
 // then part of its load instructions. 0 stands for any. RESIDENT: the block's weights stay in shared memory,
 // for all its tiles.
-template <int STRIDE, int STAGES, bool RESIDENT>
+template <int STRIDE, bool RESIDENT>
 __global__ void __launch_bounds__(THREADS)
     conv1d_mma(const float* __restrict__ input, const uint4* __restrict__ packed,
                const float* __restrict__ bias, float* __restrict__ output, Conv1d size, Tile tile) {
@@ -181,12 +182,12 @@ torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,
     C10_CUDA_CHECK(cudaGetDevice(&device));
     C10_CUDA_CHECK(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
     C10_CUDA_CHECK(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
-    const bool fits = 4 * stage + turn + kept <= most;
-    const auto kernel = !fits         ? conv1d_mma<0, 2, false>
-                        : stride == 3 ? conv1d_mma<3, 4, true>
-                                      : conv1d_mma<0, 4, true>;
+    const bool fits = STAGES * stage + turn + kept <= most;
+    const auto kernel = !fits         ? conv1d_mma<0, false>
+                        : stride == 3 ? conv1d_mma<3, true>
+                                      : conv1d_mma<0, true>;
     const int bytes =
-        shared_bytes(kernel, fits ? 4 * stage + turn + kept : 2 * stage + turn, "two stages of the window");
+        shared_bytes(kernel, STAGES * stage + turn + (fits ? kept : 0), "two stages of the window");
     const int64_t tiles = int64_t(size.N) * ceil_div(size.Q, TILE_Q);
     TORCH_CHECK(tiles <= 1 << 30, tiles, " tiles of ", TILE_Q, " outputs: at most 2^30");
     const dim3 grid = grid_of(std::min<int64_t>(tiles, ceil_div(multiprocessors, blocks_k)), blocks_k, 1);
