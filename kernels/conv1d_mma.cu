@@ -1,4 +1,15 @@
-// conv1d on tensor cores
+// conv1d on tensor cores, in TF32: a warp's lanes read the matrix of outputs x taps out of the staged window,
+// as in conv2d_mma_window. The 8 taps of an mma are one tap of 8 input channels: with a pitch of 8 mod 32
+// floats lane (g, t) reads bank 8 t + stride g, and no two lanes meet where the stride is odd. A block
+// computes 128 output channels, so that the input is read once. Its weights stay in shared memory, the blocks
+// stay on their SM, and the input goes by: 8 channels of 384 outputs are computed while the next 8 are
+// copied, from one tile into the next.
+//
+// Measured on an H200, 2026-11-21: conv1d_dilated 4.98 ms, cuDNN in TF32 9.83; 168 registers, 1 block an SM.
+// A block a tile, its weights through L1: 9.42 ms. Rounding the inputs to TF32 once, in shared memory, was
+// slower than at every use (5.78 ms for 5.36, 16 warps of 64 x 32); storing the sums straight from the
+// fragments was 12.2 for 9.99.
+
 #include "conv.h"
 #include "ptx.h"
 

@@ -1,4 +1,17 @@
-// Tensor cores, straight from the window.
+// Tensor cores, straight from the window: a warp's lanes read the matrix of pixels x taps out of the staged
+// input window; nobody writes that matrix anywhere. mma m16n8k8 (TF32) or m16n8k16 (BF16): M = pixels, N =
+// output channels, K = taps. Lane l reads pixel l / 4, tap l % 4: with stride 4 that is word 4 (l / 4) + l %
+// 4 = l of the window, a bank for each lane. Rows g and g + 8 of the matrix need not be neighbours: its 16
+// pixels are any two octets, so that 55 columns cost 56, not 64. The weights are packed first, in the order
+// in which lanes want them, and read through L1: no barrier in the loop. For few input channels and large
+// filters.
+//
+// Measured on an H200, 2026-11-21, NCHW, cuDNN's best of both layouts beside it: alexnet_conv1 TF32 0.446 ms
+// (1.291), BF16 0.280 (1.785); resnet_conv1 TF32 0.176 (0.406), BF16 0.136 (0.452); vgg_conv2 TF32 0.679
+// (0.247). 168 registers, 2 or 3 blocks an SM. Storing the sums straight from the fragments was slower (0.673
+// ms for 0.518, TF32 AlexNet), and so was padding S to 12, which saves bank conflicts and costs 4 of 50 steps
+// (0.461 for 0.446).
+
 #include "conv.h"
 #include "ptx.h"
 
@@ -139,7 +152,8 @@ __global__ void __launch_bounds__(32 * WARPS_M * WARPS_K, WARPS_K > 2 ? 2 : 3)
             __syncthreads();
         }
 
-        // The lane's first pixel, and the same place two rows...
+        // Where the lane's first pixel begins; the warp's second row is `row` bytes on, an octet `octet`
+        // bytes.
         const char* first =
             reinterpret_cast<const char*>(window + warp_m * 2 * stride * tile.w + g * stride + tile.shift);
         const int row = stride * tile.w * sizeof(T), octet = 8 * stride * sizeof(T);
@@ -264,7 +278,8 @@ void launch(const torch::Tensor& input, const torch::Tensor& weight, const std::
     C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
-// 96 channels a block and stride 4, or 64 and stride 2, or 64 and any.
+// 96 channels a block and stride 4, or 64 and stride 2, or 64 and any. (sizeof(T) == 4 is true where it is
+// not run: no kernel of unpaired floats is compiled.)
 template <class T>
 auto launcher(const Conv2d& size) {
     const bool wide = ceil_div(size.K, 96) * 96 <= ceil_div(size.K, 64) * 64;
