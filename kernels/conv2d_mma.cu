@@ -42,12 +42,6 @@ __device__ __forceinline__ void round_matrices(bf16, uint32_t (&)[4]) {}
 
 __device__ __forceinline__ float rounded(float x) { return __uint_as_float(to_tf32(x)); }
 __device__ __forceinline__ bf16 rounded(bf16 x) { return x; }
-__device__ __forceinline__ float to_float(float x) { return x; }
-__device__ __forceinline__ float to_float(bf16 x) { return __bfloat162float(x); }
-__device__ __forceinline__ void put(float* to, float x, float y) { *reinterpret_cast<float2*>(to) = {x, y}; }
-__device__ __forceinline__ void put(bf16* to, float x, float y) {
-    *reinterpret_cast<__nv_bfloat162*>(to) = __floats2bfloat162_rn(x, y);
-}
 
 // Before the product: rows of C channels become rows of `padded` ones, the new ones 0, rounded to TF32.
 template <class T>
@@ -58,31 +52,71 @@ __global__ void pack(const T* __restrict__ from, T* __restrict__ to, int64_t row
         to[row * padded + c] = c < C ? rounded(from[row * C + c]) : T(0.0f);
 }
 
-// After it, where `splits` blocks share the steps of a tile: add their sums up, a pair of channels a thread.
-template <class T>
-__global__ void add_splits(const float2* __restrict__ partial, const T* __restrict__ bias,
-                           T* __restrict__ output, int64_t pairs, int K, int splits) {
-    const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (i >= pairs) return;
-    const int64_t m = i / ((K + 1) / 2);
-    const int k = i % ((K + 1) / 2) * 2;
-    float x = bias ? to_float(bias[k]) : 0.0f, y = bias && k + 1 < K ? to_float(bias[k + 1]) : 0.0f;
-    for (int split = 0; split < splits; ++split) {
-        const float2 sum = partial[split * pairs + i];
-        x += sum.x, y += sum.y;
+// A warp's sums to the output. Of float, the pairs that four lanes hold side by side fill a sector of 32
+// bytes.
+template <int WARP_M, int WARP_N>
+__device__ __forceinline__ void store_tile(const float (&sum)[WARP_M / 16][WARP_N / 8][4], const float* bias,
+                                           float* output, float*, int first_m, int M, int first_k, int K) {
+    const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+#pragma unroll
+    for (int l = 0; l < WARP_N / 8; ++l) {
+        const int k = first_k + l * 8 + 2 * t;
+        const float b0 = bias && k < K ? bias[k] : 0.0f, b1 = bias && k + 1 < K ? bias[k + 1] : 0.0f;
+#pragma unroll
+        for (int j = 0; j < WARP_M / 8; ++j) {
+            const int m = first_m + j * 8 + g;
+            const float x = sum[j / 2][l][j % 2 * 2] + b0, y = sum[j / 2][l][j % 2 * 2 + 1] + b1;
+            if (m >= M || k >= K) continue;
+            if (K % 2 == 0) {
+                *reinterpret_cast<float2*>(output + m * K + k) = {x, y};
+            } else {
+                output[m * K + k] = x;
+                if (k + 1 < K) output[m * K + k + 1] = y;
+            }
+        }
     }
-    output[m * K + k] = T(x);
-    if (k + 1 < K) output[m * K + k + 1] = T(y);
+}
+
+// Of bfloat16 they would fill half a sector, so the tile goes through shared memory (`staged`, the warp's
+// own), to be stored in whole rows, 16 bytes a lane.
+template <int WARP_M, int WARP_N>
+__device__ __forceinline__ void store_tile(const float (&sum)[WARP_M / 16][WARP_N / 8][4], const bf16* bias,
+                                           bf16* output, bf16* staged, int first_m, int M, int first_k,
+                                           int K) {
+    constexpr int PITCH = WARP_N + 8;
+    const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    __syncthreads();  // nobody reads the stages any more
+#pragma unroll
+    for (int l = 0; l < WARP_N / 8; ++l) {
+        const int k = first_k + l * 8 + 2 * t;
+        const float b0 = bias && k < K ? __bfloat162float(bias[k]) : 0.0f;
+        const float b1 = bias && k + 1 < K ? __bfloat162float(bias[k + 1]) : 0.0f;
+#pragma unroll
+        for (int j = 0; j < WARP_M / 8; ++j)
+            *reinterpret_cast<__nv_bfloat162*>(staged + (j * 8 + g) * PITCH + l * 8 + 2 * t) =
+                __floats2bfloat162_rn(sum[j / 2][l][j % 2 * 2] + b0, sum[j / 2][l][j % 2 * 2 + 1] + b1);
+    }
+    __syncwarp();
+    const int step = K % 8 == 0 ? 8 : 1;
+#pragma unroll 8
+    for (int i = lane * step; i < WARP_M * WARP_N; i += 32 * step) {
+        const int y = i / WARP_N, x = i % WARP_N, m = first_m + y, k = first_k + x;
+        if (m >= M || k >= K) continue;
+        if (step == 8)
+            *reinterpret_cast<uint4*>(output + m * K + k) =
+                *reinterpret_cast<const uint4*>(staged + y * PITCH + x);
+        else
+            output[m * K + k] = staged[y * PITCH + x];
+    }
 }
 
 template <class T, int TILE_M, int TILE_N, int WARPS_M, int WARPS_N, int STAGES, int RESIDENT>
 __global__ void __launch_bounds__(32 * WARPS_M * WARPS_N, RESIDENT)
     conv2d_mma(const uint4* __restrict__ input, const uint4* __restrict__ weight, const T* __restrict__ bias,
-               T* __restrict__ output, float* __restrict__ partial, Conv2d size, int pieces,
-               int split_steps) {
+               T* __restrict__ output, Conv2d size, int pieces, int steps) {
     const auto [N, C, H, W, K, R, S, P, Q, stride, padding, dilation] = size;
-    constexpr int THREADS = 32 * WARPS_M * WARPS_N,
-                  ROWS = THREADS / PIECES;  // rows that the block copies at once
+    constexpr int THREADS = 32 * WARPS_M * WARPS_N;
+    constexpr int ROWS = THREADS / PIECES;  // rows that the block copies at once
     constexpr int M_COPIES = TILE_M / ROWS, N_COPIES = TILE_N / ROWS, STAGE = (TILE_M + TILE_N) * PIECES;
     constexpr int WARP_M = TILE_M / WARPS_M, WARP_N = TILE_N / WARPS_N, SUBSTEPS = PIECES / 2;
     extern __shared__ uint4 stages[];  // STAGES times: TILE_M rows of the input, TILE_N of the weights
@@ -111,8 +145,7 @@ __global__ void __launch_bounds__(32 * WARPS_M * WARPS_N, RESIDENT)
               filters = K - block_n - row;  // a filter, filters from this row on
     const uint4* const filter = weight + size_t(block_n + row) * filter_pieces;
     uint4* const to = stages + place(row, piece);
-    const int first = blockIdx.y * split_steps * PIECES + piece;
-    int c = first % pieces, s = first / pieces % S, r = first / pieces / S;  // the next piece to copy
+    int c = piece % pieces, s = piece / pieces % S, r = piece / pieces / S;  // the next piece to copy
     const auto copy_part = [&](int stage, int part, int parts) {
         const unsigned offset = unsigned(r * size.W + s) * size.dilation * pieces + c;
         const unsigned tap = 1u << min(r, MOST_TAPS) | 1u << 16 << s;
@@ -158,7 +191,7 @@ __global__ void __launch_bounds__(32 * WARPS_M * WARPS_N, RESIDENT)
     load_substep(0, 0, 0);
     float sum[WARP_M / 16][WARP_N / 8][4] = {};
     int current = 0, free = (STAGES - 1) * STAGE;
-    for (int step = 0; step < split_steps; ++step) {
+    for (int step = 0; step < steps; ++step) {
 #pragma unroll
         for (int i = 0; i < SUBSTEPS; ++i) {
             if (i == SUBSTEPS - 1) {
@@ -183,47 +216,8 @@ __global__ void __launch_bounds__(32 * WARPS_M * WARPS_N, RESIDENT)
     }
     wait_for_copies<0>();  // of zeros, past the last step
 
-    const int g = lane / 4, t = lane % 4;
-    if (partial) {
-        const int pitch = (K + 1) / 2 * 2;
-#pragma unroll
-        for (int j = 0; j < WARP_M / 8; ++j)
-#pragma unroll
-            for (int l = 0; l < WARP_N / 8; ++l) {
-                const int m = block_m + warp_m + j * 8 + g, k = block_n + warp_n + l * 8 + 2 * t;
-                if (m < M && k < K)
-                    put(partial + (size_t(blockIdx.y) * M + m) * pitch + k, sum[j / 2][l][j % 2 * 2],
-                        sum[j / 2][l][j % 2 * 2 + 1]);
-            }
-        return;
-    }
-    __syncthreads();
-    // Through shared memory, where the stages were, a warp's tile comes to whole rows, stored by 16 bytes a
-    // lane.
-    constexpr int PER_PIECE = 16 / sizeof(T), PITCH = WARP_N + 8;
-    T* const staged = reinterpret_cast<T*>(stages) + warp * WARP_M * PITCH;
-#pragma unroll
-    for (int l = 0; l < WARP_N / 8; ++l) {
-        const int k = block_n + warp_n + l * 8 + 2 * t;
-        const float b0 = bias && k < K ? to_float(bias[k]) : 0.0f;
-        const float b1 = bias && k + 1 < K ? to_float(bias[k + 1]) : 0.0f;
-#pragma unroll
-        for (int j = 0; j < WARP_M / 8; ++j)
-            put(staged + (j * 8 + g) * PITCH + l * 8 + 2 * t, sum[j / 2][l][j % 2 * 2] + b0,
-                sum[j / 2][l][j % 2 * 2 + 1] + b1);
-    }
-    __syncwarp();
-    const int step = K % PER_PIECE == 0 ? PER_PIECE : 1;
-#pragma unroll 8
-    for (int i = lane * step; i < WARP_M * WARP_N; i += 32 * step) {
-        const int y = i / WARP_N, x = i % WARP_N, m = block_m + warp_m + y, k = block_n + warp_n + x;
-        if (m >= M || k >= K) continue;
-        if (step > 1)
-            *reinterpret_cast<uint4*>(output + m * K + k) =
-                *reinterpret_cast<const uint4*>(staged + y * PITCH + x);
-        else
-            output[m * K + k] = staged[y * PITCH + x];
-    }
+    store_tile<WARP_M, WARP_N>(sum, bias, output, reinterpret_cast<T*>(stages) + warp * WARP_M * (WARP_N + 8),
+                               block_m + warp_m, M, block_n + warp_n, K);
 }
 
 template <class T>
@@ -245,39 +239,35 @@ constexpr Tile<T> tile(double rate) {
             rate};
 }
 
-constexpr int TILES = 4;
+constexpr int TILES = 5;
 template <class T>
 constexpr Tile<T> TABLE[TILES] = {
-    tile<T, 256, 64, 4, 1, 2, 2>(18e3),
-    tile<T, 128, 128, 2, 2, 3, 2>(22e3),
-    tile<T, 128, 64, 2, 2, 3, 3>(18e3),
+    tile<T, 256, 64, 4, 1, 2, 2>(23e3),    tile<T, 128, 128, 2, 2, 3, 2>(24e3),
+    tile<T, 192, 128, 4, 2, 4, 1>(22.5e3), tile<T, 96, 128, 2, 2, 4, 2>(23.5e3),
     tile<T, 64, 64, 2, 2, 4, 3>(15e3),
 };
 
 int64_t tiles() { return TILES; }
 
-struct Plan {
-    int tile, splits;
-    double microseconds;
-};
-
-// The tile (any where only < 0) and the number of blocks to share its steps that should take the least time.
+// The tile that should take the least time. Blocks come in turns that fill the SMs; in the last one an SM may
+// have fewer of them, and is slower then, but not by as much.
 template <class T>
-static Plan plan(int M, int K, int steps, int only) {
-    int device = 0, sms = 0;
+static int fastest_tile(int M, int K, int steps) {
+    int device = 0, sms = 0, most = 0, best = -1;
     C10_CUDA_CHECK(cudaGetDevice(&device));
     C10_CUDA_CHECK(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
-    Plan best = {0, 1, 1e300};
-    for (int i = 0; i < TILES; ++i)
-        for (int splits = 1; splits <= std::max(1, std::min(8, steps / 16)); ++splits) {
-            const auto& tile = TABLE<T>[i];
-            const double blocks = double(ceil_div(M, tile.m)) * ceil_div(K, tile.n) * splits;
-            const double turns = std::ceil(blocks / (sms * tile.resident));
-            double time = turns * tile.resident * tile.m * tile.n * (ceil_div(steps, splits) + 4) / tile.rate;
-            if (splits > 1)
-                time += 3 + double(M) * K * splits * 8 / 5e6;  // their sums, written and read: 5 TB/s
-            if ((only < 0 || only == i) && time < best.microseconds) best = {i, splits, time};
-        }
+    C10_CUDA_CHECK(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+    double least = INFINITY;
+    for (int i = 0; i < TILES; ++i) {
+        const auto& tile = TABLE<T>[i];
+        const int64_t blocks = int64_t(ceil_div(M, tile.m)) * ceil_div(K, tile.n);
+        const int64_t places = sms * tile.resident, left = blocks % places;
+        const double last_turn = std::pow(double((left + sms - 1) / sms) / tile.resident, 0.6);
+        const double outputs = (blocks / places + last_turn) * tile.resident * tile.m * tile.n;
+        const double time = outputs * (steps + 4) / tile.rate;
+        if (tile.bytes <= most && time < least) least = time, best = i;
+    }
+    TORCH_CHECK(best >= 0, "no tile fits into this GPU's shared memory");
     return best;
 }
 
@@ -306,26 +296,13 @@ static void launch(const torch::Tensor& input, const torch::Tensor& weight,
     const auto x = packed<T>(input, size.C, pieces * PER_PIECE, false, stream);
     const auto w = packed<T>(weight, size.C, pieces * PER_PIECE, sizeof(T) == 4, stream);  // to be rounded
     const T* const b = bias ? static_cast<const T*>(bias->data_ptr()) : nullptr;
-    T* const y = static_cast<T*>(output.data_ptr());
-
-    const Plan best = plan<T>(M, size.K, steps, only);
-    const Tile<T>& tile = TABLE<T>[best.tile];
-    const int bytes = shared_bytes(tile.kernel, tile.bytes, "this tile");
-    const dim3 grid = grid_of(int64_t(ceil_div(M, tile.m)) * ceil_div(size.K, tile.n), best.splits, 1);
-    const int64_t pairs = int64_t(M) * ceil_div(size.K, 2);
-    torch::Tensor partial;
-    if (best.splits > 1)
-        partial = torch::empty({best.splits, pairs, 2},
-                               torch::TensorOptions(input.device()).dtype(torch::kFloat32));
-    float* const sums = best.splits > 1 ? partial.data_ptr<float>() : nullptr;
+    const Tile<T>& tile = TABLE<T>[only < 0 ? fastest_tile<T>(M, size.K, steps) : only];
     const auto kernel = tile.kernel;
+    const int bytes = shared_bytes(kernel, tile.bytes, "this tile");
+    const dim3 grid = grid_of(int64_t(ceil_div(M, tile.m)) * ceil_div(size.K, tile.n), 1, 1);
     kernel<<<grid, tile.threads, bytes, stream>>>(static_cast<const uint4*>(x.data_ptr()),
-                                                  static_cast<const uint4*>(w.data_ptr()), b, y, sums, size,
-                                                  pieces, ceil_div(steps, best.splits));
-    C10_CUDA_KERNEL_LAUNCH_CHECK();
-    if (best.splits == 1) return;
-    add_splits<<<grid_of((pairs + 255) / 256, 1, 1), 256, 0, stream>>>(reinterpret_cast<const float2*>(sums),
-                                                                       b, y, pairs, size.K, best.splits);
+                                                  static_cast<const uint4*>(w.data_ptr()), b,
+                                                  static_cast<T*>(output.data_ptr()), size, pieces, steps);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
