@@ -47,6 +47,11 @@ DETAILS = (
     "constant",
     "wild-jump",
     "array-index",
+    "shared-address",
+    "copied",
+    "copy-under-way",
+    "copy-not-committed",
+    "copy-handed",
 )
 NO_REGION = -(2**31)
 EVERY_WARP = 2**32 - 1

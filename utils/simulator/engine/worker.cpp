@@ -17,22 +17,21 @@ namespace sim {
 
 __thread Worker* current_worker __attribute__((tls_model("initial-exec"))) = nullptr;
 
-static constexpr size_t kArena =
-    1 << 20;  // more than any GPU's shared memory: gaps between variables included
-
 Worker::Worker() : traces_(new Trace[32]), site_slots_(4096, -1) {
     arena_ = static_cast<char*>(
         mmap(nullptr, kArena, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     arena_cells_ = static_cast<Cell*>(mmap(nullptr, kArena * sizeof(Cell), PROT_READ | PROT_WRITE,
                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-    arena_quiet_ = static_cast<uint32_t*>(mmap(nullptr, kArena * sizeof(uint32_t), PROT_READ | PROT_WRITE,
-                                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    for (uint32_t** marks : {&arena_quiet_, &arena_copying_})
+        *marks = static_cast<uint32_t*>(mmap(nullptr, kArena * sizeof(uint32_t), PROT_READ | PROT_WRITE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
 }
 
 Worker::~Worker() {
     munmap(arena_, kArena);
     munmap(static_cast<void*>(arena_cells_), kArena * sizeof(Cell));
     munmap(arena_quiet_, kArena * sizeof(uint32_t));
+    munmap(arena_copying_, kArena * sizeof(uint32_t));
 }
 
 void Worker::run(Context* c, Launch* launch, const SimLaunch* config, int launch_index, void (*body)(void*),
@@ -85,6 +84,7 @@ void Worker::run_block(uint64_t linear) {
     acquired = fenced = false;
     epoch_ = 0;
     arena_used_ = kGap, static_used_ = 0, shared_count_ = 0, dynamic_ = nullptr;
+    forget_copies();
     if (cells_used_) memset(static_cast<void*>(arena_cells_), 0, cells_used_ * sizeof(Cell));
     cells_used_ = 0;
     pending_.clear();
@@ -313,7 +313,8 @@ void Worker::explain_stall() {
     }
     const Thread* named = at_barrier ? at_barrier : waits;
     const Thread* other = at_barrier ? (done ? done : elsewhere ? elsewhere : waits) : other_lane;
-    Error e = error_here(at_barrier ? kBarrierDivergence : kDeadlock, kWarpWaits, 0, named->line);
+    Error e = error_here(at_barrier ? kBarrierDivergence : kDeadlock, kWarpWaits,
+                         named->line < 0 ? named->pc : 0, std::max(named->line, 0));
     if (waits && waits->state == kAtGate)
         e.detail = kGateWaits;
     else if (waits && waits->warp_op == SIM_WARP_WHOLE)
@@ -328,10 +329,12 @@ void Worker::explain_stall() {
         e.has_other = 1;
         memcpy(e.other_block, &sim_indices.block, sizeof e.other_block);
         memcpy(e.other_thread, &other->index, sizeof e.other_thread);
-        if (other->state != kDone)
-            e.other_line = other->line;
+        if (other->state == kDone)
+            e.other_pc = context->module_base + other->last_pc;
+        else if (other->line < 0)
+            e.other_pc = other->pc;
         else
-            e.other_pc = other->last_pc;
+            e.other_line = other->line;
     }
     raise(e);
 }

@@ -82,6 +82,10 @@ void* sim_shared(const SimSharedSite* site);
 void* sim_dynamic_shared(const char* name, int line, size_t granule, const size_t* row_extents);
 void sim_set_dynamic_limit(const void* function, size_t bytes);
 
+// Places in shared memory as PTX has them: bytes from its beginning.
+size_t sim_shared_offset(const void* pointer);
+void* sim_shared_at(uint32_t offset, uint64_t pc);
+
 // Barriers and warp-level operations; `line` is the source line of the call.
 enum SimBarrierOp { SIM_BARRIER_PLAIN, SIM_BARRIER_COUNT, SIM_BARRIER_AND, SIM_BARRIER_OR };
 int sim_barrier(int op, int predicate, int line);
@@ -106,6 +110,9 @@ uint64_t sim_warp(int op, uint32_t mask, int line, uint64_t value, int source_la
 struct SimCollective {
     void (*work)(SimCollective* const* lanes);
 };
+// The same for a statement that may stand in a header: its line there tells it from others of its kind, and
+// `pc` is the place to name.
+void sim_together(SimCollective* mine, int statement, uint64_t pc);
 // Waits until a word in shared memory is no longer `old`.
 void sim_wait(const uint32_t* word, uint32_t old, int line);
 uint32_t sim_lane();
@@ -117,6 +124,18 @@ void sim_compare_and_swap(const void* address, int bytes);
 // Called by the implementations of wide or asynchronous copies, which touch memory in uninstrumented code.
 void sim_read(const void* address, int bytes);
 void sim_write(void* address, int bytes);
+// What a thread does with its asynchronous copies. After the accesses of each copy: where it goes and how
+// many bytes; at a wait: how many groups may still be under way. A cuda::barrier that copies were handed to
+// is a gate, which those pass who wait for its phase.
+enum SimCopying {
+    SIM_COPY_STARTED,
+    SIM_COPY_COMMITTED,
+    SIM_COPY_AWAITED,
+    SIM_COPY_ALL_AWAITED,
+    SIM_COPY_HANDED,
+    SIM_COPY_GATE_PASSED
+};
+void sim_copying(int event, const void* place, unsigned number, uint64_t pc);
 // For functions of headers that report accesses one by one with sim_access_slow: where they were called.
 uint64_t sim_here();
 void sim_check_matrix(const void* matrix, size_t stride_in_bytes, int access, uint64_t pc);
@@ -135,6 +154,7 @@ double sim_rounded_double_of_ull(unsigned long long n, int rounding);
 int sim_printf(const char* format, ...) __attribute__((format(printf, 1, 2)));
 long long sim_clock();
 [[noreturn]] void sim_unsupported(const char* what, int line);
+[[noreturn]] void sim_refuse(const char* what, uint64_t pc);
 [[noreturn]] void sim_assert_failed(const char* expression, int line);
 
 // Host side of the CUDA runtime.

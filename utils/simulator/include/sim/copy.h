@@ -1,6 +1,5 @@
-// Asynchronous copies, done at once: nobody may look before the wait, so a correct kernel cannot tell. A
-// kernel that forgets the wait can not be told apart either: what the GPU would read too early is here
-// already. Forgetting the barrier after the wait is seen, as a race with the thread that copied.
+// Asynchronous copies, done at once: nobody may look before the wait, so a correct kernel cannot tell.
+// Checked builds tell the engine what is under way until somebody waits for it (engine/copies.cpp).
 #pragma once
 
 namespace sim {
@@ -21,7 +20,36 @@ inline SIM_RAW void report_copy(void* destination, const void* source, size_t by
     else
         sim_access_range(source, bytes - zeros, 0, pc);
     sim_access_slow(destination, log2, 1, pc);
+    sim_copying(SIM_COPY_STARTED, destination, static_cast<unsigned>(bytes), pc);
 }
+// Of the thread's own copies: closing a group, and waiting for all groups but the latest few.
+__forceinline__ void commit_copies() {
+#if defined(SIM_CHECKED)
+    sim_copying(SIM_COPY_COMMITTED, nullptr, 0, sim_here());
+#endif
+}
+__forceinline__ void await_copies(unsigned still_under_way) {
+#if defined(SIM_CHECKED)
+    sim_copying(SIM_COPY_AWAITED, nullptr, still_under_way, sim_here());
+#endif
+}
+__forceinline__ void await_all_copies() {
+#if defined(SIM_CHECKED)
+    sim_copying(SIM_COPY_ALL_AWAITED, nullptr, 0, sim_here());
+#endif
+}
+// The end of a barrier's phase is the end of copies that were handed to it.
+__forceinline__ void hand_copies(const void* barrier, uint32_t phase) {
+#if defined(SIM_CHECKED)
+    sim_copying(SIM_COPY_HANDED, barrier, phase & 0xffff, sim_here());
+#endif
+}
+__forceinline__ void pass_gate(const void* barrier, uint32_t phase) {
+#if defined(SIM_CHECKED)
+    sim_copying(SIM_COPY_GATE_PASSED, barrier, phase & 0xffff, sim_here());
+#endif
+}
+
 __forceinline__ void copy_piece(void* destination, const void* source, size_t bytes, size_t zeros = 0) {
 #if defined(SIM_CHECKED)
     report_copy(destination, source, bytes, zeros, sim_here());
@@ -49,10 +77,6 @@ __forceinline__ void copy_together(void* destination, const void* source, size_t
         copy_piece(to + before + k * width, from + before + k * width, width);
     for (size_t k = before + pieces * width + rank; k < bytes; k += size) copy_piece(to + k, from + k, 1);
 }
-
-}  // namespace sim
-
-namespace sim {
 
 // The alignment that a copy may count on: of cuda::aligned_size_t what it says, else that of the elements.
 template <class T>
