@@ -7,7 +7,7 @@ exercise = Exercise(
     goal="count what the input matrix would take, what a block loads and reads for a product, and its waste",
     kind="answer",
     hints=[
-        "The matrix has a row for each of the C R S taps and a column for each of the N P Q pixels.",
+        "The matrix has a row for each of the C R S taps (C S in one dimension) and a column for each pixel.",
         "Along each direction a number lies in R / stride windows, on average: with stride 4 and 11 taps"
         " in 2 or 3 of them.",
         "For one tap a block loads a weight for each channel and an input for each pixel, and multiplies each"
@@ -18,15 +18,15 @@ exercise = Exercise(
     answers=[
         Answer(
             "matrix_bytes",
-            1_124_428_800,
+            8_589_705_216,
             {
-                281_107_200: "these are numbers. A float32 has 4 bytes.",
-                374_809_600: "one input channel has 121 rows; there are 3.",
-                4_392_300: "that is one image's. The batch has 256.",
-                154_140_672: "that is the input as it is. In the matrix a number stands several times.",
+                2_147_426_304: "these are numbers. A float32 has 4 bytes.",
+                134_214_144: "that is a 64th: did you leave out the channels, or the images?",
+                8_589_803_520: "that is the input, or a matrix with 524,280 / 3 columns a sequence. There are"
+                " 174,758: the last windows must end within L.",
+                17_179_410_432: "K is not in this matrix. It has a row for each of C S taps.",
             },
-            "It has C R S = 363 rows and N P Q = 256 * 55 * 55 columns of 4 bytes.",
-            tolerance=0.002,
+            "It has C S = 192 rows and N Q = 64 * 174,758 columns of 4 bytes.",
         ),
         Answer(
             "places",
@@ -81,15 +81,20 @@ exercise = Exercise(
         ),
         Answer(
             "useful",
-            (96 / 128, 3136 / 3200, 1 / 64),
+            (96 / 128, 490 / 512, 100 / 128 * 900 / 1024),
             {
+                (1, 490 / 512, 100 / 128 * 900 / 1024): "the pixels of the first are whole blocks, but 96"
+                " channels in blocks of 64 are not.",
                 (
-                    1,
-                    3136 / 3200,
-                    1 / 64,
-                ): "the pixels of alexnet_conv1 are whole blocks. 96 channels in blocks of 64 are not.",
-                (96 / 128, 49 / 128, 1 / 64): "the images' pixels lie in one row: 64 * 49 of them.",
-                (96 / 128, 3136 / 3200, 1): "blur has whole blocks of pixels, and one channel of 64.",
+                    96 / 128,
+                    49 / 128,
+                    100 / 128 * 900 / 1024,
+                ): "the images' pixels lie in one row: 10 * 49 of them.",
+                (
+                    96 / 128,
+                    490 / 512,
+                    900 / 1024,
+                ): "100 channels are two blocks, too, of which the second is not full.",
             },
             "K / (K rounded up to 64s), times N P Q / (N P Q rounded up to 128s).",
             tolerance=0.002,
@@ -99,7 +104,7 @@ exercise = Exercise(
     wrong=[
         Wrong(
             "numbers for bytes",
-            replace={"(256 * 55 * 55) * 4": "(256 * 55 * 55)"},
+            replace={"(64 * 174758) * 4": "(64 * 174758)"},
             because="A float32 has 4 bytes",
         ),
         Wrong(
@@ -130,8 +135,11 @@ exercise = Exercise(
             because="each takes 2 wavefronts",
         ),
         Wrong(
-            "image by image", replace={"3136 / 3200, 1 / 64": "49 / 128, 1 / 64"}, because="lie in one row"
+            "as many columns as the stride suggests",
+            replace={"174758": "174760"},
+            because="the last windows must end within L",
         ),
-        Wrong("one value left out", replace={"3136 / 3200": "..."}, because="has no value yet"),
+        Wrong("image by image", replace={"490 / 512": "49 / 128"}, because="lie in one row"),
+        Wrong("one value left out", replace={"490 / 512": "..."}, because="has no value yet"),
     ],
 )

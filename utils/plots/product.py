@@ -61,7 +61,8 @@ def product_map(
         return (row // (R * S), h, w) if 0 <= h < H and 0 <= w < W else None
 
     left_wide = _CELL * max(rows, W)
-    width = _LEFT + left_wide + _GAP + _CELL * columns + _LEFT
+    width = _LEFT + left_wide + _GAP + max(_CELL * columns, 3.8) + _LEFT  # room for the words, too
+    width = max(width, 7.0)
     upper = _CELL * max(rows, channels * (H + 1.6) - 1.6)
     above = 0.5 if title else 0.25
     height = above + upper + 0.45 + _CELL * filters + 0.4
