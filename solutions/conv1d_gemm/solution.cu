@@ -8,16 +8,12 @@ constexpr int COLUMNS = 128;     // outputs of a block: 8 a thread
 constexpr int TAPS = 16;         // taps multiplied between two barriers
 constexpr int BEYOND = 1 << 30;  // a place that lies beyond every input
 
-// Where a tap finds its input, seen from the first input of an output's window: by how many floats, and by
-// how many places along L.
-struct alignas(8) Tap {
-    int offset, l;
-};
-
-// Before the product: the table of taps, and the weights in the order in which the blocks read them,
-// packed[block of TILE_K channels][tap][channel]. Zeros fill up the last channels and the last taps.
-__global__ void prepare(const float* __restrict__ weight, float* __restrict__ packed, Tap* __restrict__ table,
-                        Conv1d size, int taps) {
+// Before the product, once: the weights in the order in which the blocks read them, packed[block of TILE_K
+// channels][tap][channel], filled up with zeros; and a table that says of every tap where its input lies,
+// seen from the first input of an output's window: {numbers, places along L}. Taps that only fill up the last
+// tile lie beyond every input, and so count as padding.
+__global__ void prepare(const float* __restrict__ weight, float* __restrict__ packed,
+                        int2* __restrict__ table, Conv1d size, int taps) {
     const auto [N, C, L, K, S, Q, stride, padding, dilation] = size;
     const int tap = blockIdx.x * 8 + threadIdx.y, k = blockIdx.y * 8 + threadIdx.x;
     const bool exists = tap < C * S;
@@ -26,13 +22,13 @@ __global__ void prepare(const float* __restrict__ weight, float* __restrict__ pa
     if (k > 0) return;
     // >>> gap (2 lines): which channel and which tap of the filter? Its entry; one without input is BEYOND
     const int c = tap / S, l = tap % S * dilation;
-    table[tap] = exists ? Tap{c * L + l, l} : Tap{0, BEYOND};
+    table[tap] = exists ? int2{c * L + l, l} : int2{0, BEYOND};
     // <<< gap
 }
 
 __global__ void __launch_bounds__(THREADS, 2)
     conv1d_gemm(const float* __restrict__ input, const float4* __restrict__ packed,
-                const Tap* __restrict__ table, const float* __restrict__ bias, float* __restrict__ output,
+                const int2* __restrict__ table, const float* __restrict__ bias, float* __restrict__ output,
                 Conv1d size, int taps) {
     const auto [N, C, L, K, S, Q, stride, padding, dilation] = size;
     __shared__ float4 inputs[TAPS][COLUMNS / 4];
@@ -62,9 +58,9 @@ __global__ void __launch_bounds__(THREADS, 2)
         // >>> gap (6 lines): each fetched tap's input, or 0 where that is padding, to its place in the tile
 #pragma unroll
         for (int i = first_fetch; i < TAPS; i += THREADS / COLUMNS) {
-            const Tap tap = table[first_tap + i];
-            const bool inside = unsigned(l0 + tap.l) < unsigned(L);
-            reinterpret_cast<float*>(inputs[i])[place] = inside ? corner[tap.offset] : 0.0f;
+            const int2 tap = table[first_tap + i];
+            const bool inside = unsigned(l0 + tap.y) < unsigned(L);
+            reinterpret_cast<float*>(inputs[i])[place] = inside ? corner[tap.x] : 0.0f;
         }
         // <<< gap
         __syncthreads();
@@ -113,7 +109,7 @@ torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,
 
     auto packed = torch::empty({weights}, input.options());
     auto table = torch::empty({taps, 2}, input.options().dtype(torch::kInt32));
-    auto* entries = reinterpret_cast<Tap*>(table.data_ptr<int>());
+    auto* entries = reinterpret_cast<int2*>(table.data_ptr<int>());
     const auto stream = at::cuda::getCurrentCUDAStream();
     const dim3 block(8, 8), blocks = grid_of(taps / 8, blocks_k * TILE_K / 8, 1);
     prepare<<<blocks, block, 0, stream>>>(weight.data_ptr<float>(), packed.data_ptr<float>(), entries, size,

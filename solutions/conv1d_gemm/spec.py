@@ -56,8 +56,8 @@ exercise = Exercise(
         " and q, of which q counts first. A tap that does not exist has the place BEYOND.",
         "The window of output q begins at q * stride - padding in L, which may be negative. Image n begins"
         " n * C * L numbers into the input. Columns beyond the last one have no image: take the last again.",
-        "In the loop nothing is left to decode: read the tap's entry, add its l to the window's first place,"
-        " and ask with one unsigned comparison whether it is inside. If so, the number is tap.offset behind"
+        "In the loop nothing is left to decode: read the tap's entry, add its y to the window's first place,"
+        " and ask with one unsigned comparison whether it is inside. If so, the number is tap.x behind"
         " the corner. It goes to row i of inputs, as a float, at `place`.",
         "filters[i] has 32 float4: this thread's are number row, of channels 0 to 63, and 16 + row, of 64 to"
         " 127. inputs[i] alike, with column. Put each pair into an array of 8, then two unrolled loops.",
@@ -88,12 +88,12 @@ exercise = Exercise(
         ),
         Wrong(
             "the filter's taps for the input's channel",
-            replace={"Tap{c * L + l, l}": "Tap{c * S + l, l}"},
+            replace={"int2{c * L + l, l}": "int2{c * S + l, l}"},
             because="conv1d is wrong in",
         ),
         Wrong(
             "taps that do not exist are fetched",
-            replace={"exists ? Tap{c * L + l, l} : Tap{0, BEYOND}": "Tap{c * L + l, l}"},
+            replace={"exists ? int2{c * L + l, l} : int2{0, BEYOND}": "int2{c * L + l, l}"},
             because="out-of-bounds",
         ),
         Wrong(
@@ -123,12 +123,12 @@ exercise = Exercise(
         ),
         Wrong(
             "the left end alone is padding",
-            replace={"unsigned(l0 + tap.l) < unsigned(L)": "l0 + tap.l >= 0"},
+            replace={"unsigned(l0 + tap.y) < unsigned(L)": "l0 + tap.y >= 0"},
             because="out-of-bounds",
         ),
         Wrong(
             "the right end alone is padding",
-            replace={"unsigned(l0 + tap.l) < unsigned(L)": "l0 + tap.l < L"},
+            replace={"unsigned(l0 + tap.y) < unsigned(L)": "l0 + tap.y < L"},
             because="padding, dilation: ",
         ),
         Wrong(
