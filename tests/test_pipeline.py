@@ -342,6 +342,15 @@ cuda::memcpy_async(block, s, x, sizeof(s), bar);
 block.sync();  // -> bar.arrive_and_wait();
 y[i] = s[31 - i];  // <- here
 
+//# wait_at_another_barrier <<<1, 32>>>: race, 0 0 0, a wait of the cuda::barrier or cuda::pipeline
+__shared__ float s[32];
+__shared__ cuda::barrier<cuda::thread_scope_block> full, other;
+if (i == 0) init(&full, 32), init(&other, 32);
+__syncthreads();
+cuda::memcpy_async(&s[i], &x[i], sizeof(float), full);
+other.arrive_and_wait();  // -> full.arrive_and_wait();
+y[i] = s[31 - i];  // <- here
+
 //# copy_of_a_group_not_waited_for <<<1, 64>>>: race, 0 0 0, the copy (cp.async) issued at line
 __shared__ float s[64];
 auto block = cg::this_thread_block();

@@ -12,7 +12,8 @@ namespace sim {
 
 void Worker::report_copying(int event, const void* place, unsigned number, uint64_t pc) {
     Thread* t = current_thread();
-    *t->address++ = uint64_t(number) << 48 | (reinterpret_cast<uintptr_t>(place) & 0xffffffffffff);
+    *t->address++ =
+        uint64_t(std::min(number, 0xffffu)) << 48 | (reinterpret_cast<uintptr_t>(place) & 0xffffffffffff);
     t->push(t->word_base + (pc << 24) + (kMemory | kCopying | uint64_t(event)));
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ _ASM = ("asm", "__asm__", "__asm")
 _QUALIFIERS = ("volatile", "__volatile__", "__volatile")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _RAW = re.compile(r'R"([^(]*)\((.*)\)\1"', re.DOTALL)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}  # in a literal; any other character stands for itself
 # In an instruction: registers in braces, an address in brackets, or one register or number.
 _WRITTEN = re.compile(r"\{([^{}]*)\}|\[([^\[\]]*)\]|([^,\s{}\[\]]+)")
 
@@ -126,7 +126,7 @@ def _arguments(statement: _Statement, name: str, rest: str, operands: list[Opera
     needed = [o for o in operands if not o.optional]
     if not len(needed) <= len(written) <= len(operands) or _WRITTEN.sub("", rest).strip(", \t\n"):
         counts = " or ".join(str(n) for n in dict.fromkeys((len(needed), len(operands))))
-        raise statement.wrong(f"{name} has {counts} operands, not {len(written)}")
+        raise statement.wrong(f"{name}: the number of operands is {counts}, not {len(written)}")
     arguments = []
     for place, operand in zip(written, operands, strict=False):
         braces, brackets, plain = place.groups()
@@ -197,4 +197,5 @@ def _content(token: Token) -> str:
     """What a string literal says."""
     if token.kind == "raw":
         return _RAW.search(token.text)[2]
-    return ast.literal_eval(token.text[token.text.index('"') :].replace("\\\n", ""))
+    text = token.text[token.text.index('"') + 1 : -1].replace("\\\n", "")
+    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), text)

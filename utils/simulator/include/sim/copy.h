@@ -10,12 +10,13 @@ inline SIM_RAW void copy_bytes(void* destination, const void* source, size_t byt
     __builtin_memset(to + bytes, 0, zeros);
 }
 // One load and one store of 1, 2, 4, 8 or 16 bytes, as the hardware's cp.async makes; both must be aligned to
-// them. Where the last bytes are filled with zeros, only what is before them is read.
+// all of them. Where the last bytes are filled with zeros, only what is before them is read.
 inline SIM_RAW void report_copy(void* destination, const void* source, size_t bytes, size_t zeros,
                                 uint64_t pc) {
     if (!sim_running) return;
     const unsigned log2 = static_cast<unsigned>(__builtin_ctzll(bytes));
-    if (!zeros)
+    const bool misaligned = reinterpret_cast<size_t>(source) & (bytes - 1);
+    if (!zeros || (misaligned && zeros < bytes))
         sim_access_slow(source, log2, 0, pc);
     else
         sim_access_range(source, bytes - zeros, 0, pc);
