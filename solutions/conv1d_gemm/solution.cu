@@ -100,8 +100,8 @@ torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,
     TORCH_CHECK(
         int64_t(size.C) * size.L + dilation * (size.S - 1) <= INT_MAX && size.N * size.Q <= INT_MAX - COLUMNS,
         "channels, padding and output are too large for int offsets");
-    const int taps = ceil_div(size.C * size.S, TAPS) * TAPS, blocks_k = ceil_div(size.K, TILE_K);
-    const int64_t weights = int64_t(blocks_k) * TILE_K * taps;
+    const int64_t taps = (int64_t(size.C) * size.S + TAPS - 1) / TAPS * TAPS;
+    const int64_t blocks_k = ceil_div(size.K, TILE_K), weights = blocks_k * TILE_K * taps;
     TORCH_CHECK(weights <= INT_MAX, "the packed weights have over 2^31 - 1 elements: int indices overflow");
     const c10::cuda::CUDAGuard guard(input.device());
     auto output = torch::empty({size.N, size.K, size.Q}, input.options());
@@ -115,7 +115,7 @@ torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,
     prepare<<<blocks, block, 0, stream>>>(weight.data_ptr<float>(), packed.data_ptr<float>(), entries, size,
                                           taps);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
-    const dim3 grid = grid_of(int64_t(ceil_div(size.N * size.Q, COLUMNS)) * blocks_k, 1, 1);
+    const dim3 grid = grid_of(ceil_div(size.N * size.Q, COLUMNS) * blocks_k, 1, 1);
     conv1d_gemm<<<grid, THREADS, 0, stream>>>(
         input.data_ptr<float>(), reinterpret_cast<const float4*>(packed.data_ptr<float>()), entries,
         data_or_null(bias), output.data_ptr<float>(), size, taps);
