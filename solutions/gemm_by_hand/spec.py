@@ -125,7 +125,7 @@ exercise = Exercise(
             because="Turn them round",
         ),
         Wrong(
-            "as in the last lesson",
+            "inputs one by one, as in conv2d_registers",
             replace={"(8 / 64, 10 / 96, 12 / 128)": "(12 / 64, 14 / 96, 16 / 128)"},
             because="here the inputs are float4, too",
         ),
