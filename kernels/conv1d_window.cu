@@ -1,11 +1,10 @@
-// conv1d as conv2d_window: a register tile of 16 channels x 7 outputs a thread, a warp's lanes 8 neighbouring
-// outputs x 4 groups of channels, products in the order that the register file likes. What is new: two stages
-// in shared memory, so that the copies of the next input channels run behind the arithmetic of these.
-// Measured on an H200, 2026-11-21, float32: conv1d_dilated 11.58 ms, 47.5 TFLOP/s (conv1d_registers 17.99,
-// cuDNN 14.56); 168 registers, 3 blocks an SM. Slower: 16 x 8 outputs a thread (12.73 against 11.83:
-// registers run out), 16 x 6 (12.37 against 11.58), 8 channels a stage in place of 12 (12.00); before that,
-// 32 x 4 with all lanes along q and copies of 4 bytes (13.27), and one stage in place of two (12.78
-// against 12.66).
+// conv1d as conv2d_window: a register tile of 16 channels x 7 outputs a thread, a warp's lanes 8
+// neighbouring outputs x 4 groups of channels, the products in the order that the register file likes. New:
+// two stages in shared memory, so that the next channels are copied behind the arithmetic of these.
+// Measured on an H200, 2026-11-21, float32: conv1d_dilated 11.67 ms, 47.1 TFLOP/s (conv1d_registers 17.99,
+// cuDNN 14.54); 168 registers, 3 blocks an SM. Slower, each against the version of its time: 16 x 8 outputs
+// a thread (12.73 ms against 11.83: the registers run out), 16 x 6 (12.37 against 11.58), 8 channels a stage
+// in place of 12 (12.00 against 11.58), one stage in place of two (12.78 against 12.66).
 #include "conv.h"
 #include "ptx.h"
 

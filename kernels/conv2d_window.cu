@@ -1,22 +1,20 @@
-// A direct convolution for few input channels and large filters. As in conv2d_registers, a block's window of
-// the input lies in shared memory and every thread computes a register tile; what changed:
-// - A warp's lanes are 8 neighbouring pixels x 4 groups of channels, and a thread has CHANNELS x 7 outputs.
-// Per
-//   tap, 12 x 7 outputs take 3 float4 of weights and 7 numbers of the window for 84 products: 89% of the
-//   inner loop's instructions are products. At strides below 8 the 8 pixels lie in 8 different banks.
-// - The order of the products: all channels of a pixel, then the next pixel. The register file delivers about
-//   two operands a cycle and a product has three: it runs at full speed if one of them is the last product's
-//   (".reuse" in SASS; here the pixel), and the other two come from an even and an odd register.
+// A direct convolution for few input channels and large filters. As in conv2d_registers, a block's window
+// of the input lies in shared memory and every thread computes a register tile; what changed:
+// - A warp's lanes are 8 neighbouring pixels x 4 groups of channels. Per tap, a thread's 12 channels x 7
+//   pixels take 3 float4 of weights and 7 numbers of the window for 84 products: 89% of the inner loop's
+//   instructions are products. At strides below 8 the 8 pixels lie in 8 different banks.
+// - The order of the products: all channels of a pixel, then the next pixel. By all measurements the
+//   register file delivers two operands a cycle, one from the even and one from the odd registers, and a
+//   product has three: it takes one cycle only if one is kept from the last product (".reuse" in SASS).
 // - cp.async copies past the registers, 16 bytes at a time where the rows of the input allow it; a first
-// kernel
-//   packs the weight so that it can. While one block waits for its copies, the SM's two others compute.
-// Measured on an H200, 2026-11-21, float32: alexnet_conv1 1.182 ms (conv2d_registers 2.07, cuDNN 2.24),
-// resnet_conv1 0.336 (0.587, cuDNN 0.740), vgg_conv2 1.386 (2.41, cuDNN 1.42), resnet_3x3_56 0.372 (0.732,
-// cuDNN 0.360); 145 to 165 registers. Slower on alexnet_conv1: reading four taps of a pixel as one float4,
-// half the reads, but its registers fit the order badly (1.37 ms against 1.26); the products in another order
-// too (1.43); 8 warps a block, 1 block an SM (1.43 against 1.26); copying 4 bytes at a time (1.26
-// against 1.23). Not for 7 x 7 or 14 x 14 outputs: a warp computes 56 pixels of a row, whether they exist or
-// not.
+//   kernel packs the weight for it. While a block waits for its copies, the SM's other two compute.
+// Measured on an H200, 2026-11-21, float32: alexnet_conv1 1.183 ms (conv2d_registers 2.07, cuDNN 2.21),
+// resnet_conv1 0.336 (0.587, cuDNN 0.734), vgg_conv2 1.385 (2.41, cuDNN 1.42), resnet_3x3_56 0.373
+// (0.732, cuDNN 0.360); 136 to 161 registers. Slower on alexnet_conv1, each against the version of its
+// time: two taps of a pixel as one float2, fewer reads but registers that fit the order less well (1.33 ms
+// against 1.26); 8 channels a thread (1.32 against 1.26); 8 warps a block and 1 block an SM (1.43 against
+// 1.26); copies of 4 bytes (1.26 against 1.23).
+// Not for narrow outputs: a warp computes 56 pixels of a row, whether they exist or not.
 #include "conv.h"
 #include "ptx.h"
 
