@@ -108,7 +108,8 @@ def build(
 
     def make(path: Path) -> None:
         text, assembly = path.with_suffix(".cpp"), path.with_suffix(".s")
-        text.write_text(rewriting.rewrite(source.text))
+        copies = path.parent / "headers"
+        text.write_text(rewriting.rewrite_all(source.text, include_paths or [], copies))
         includes = [f"-I{facade.INCLUDE}", f"-I{engine.INCLUDE}"]
         log = run_compiler(
             [cxx, "-S", *flags, *includes, str(text), "-o", str(assembly)], source=source, what=source.name

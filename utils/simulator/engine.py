@@ -47,6 +47,7 @@ DETAILS = (
     "constant",
     "wild-jump",
     "array-index",
+    "shared-address",
 )
 NO_REGION = -(2**31)
 EVERY_WARP = 2**32 - 1

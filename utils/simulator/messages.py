@@ -187,6 +187,11 @@ class _Story:
                 f"{self.who} {doing} a variable of the launcher, which is in the CPU's memory: pass values "
                 "as arguments of the kernel, and arrays in a tensor or by cudaMalloc and cudaMemcpy."
             )
+        if self.detail == "shared-address":
+            return (
+                f"{self.who} takes {e.offset:#x} for an address of shared memory: PTX wants the 32 bits of "
+                "__cvta_generic_to_shared(pointer), of a pointer to shared memory."
+            )
         if e.space == 1:
             name, count, index = self._shared()
             size = (

@@ -100,7 +100,8 @@ enum Detail {
     kOutOfMemory,
     kConstant,   // a write to __constant__ memory
     kWildJump,   // a call to where no function is
-    kArrayIndex  // beyond the bounds of an array's declaration
+    kArrayIndex,    // beyond the bounds of an array's declaration
+    kSharedAddress  // a number that is no place in shared memory
 };
 
 struct Counts {

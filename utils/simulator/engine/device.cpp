@@ -21,6 +21,17 @@ void* sim_dynamic_shared(const char* name, int line, size_t granule, const size_
     return on_device("__shared__ memory outside a kernel", line)
         ->dynamic_shared(name, line, granule, row_extents);
 }
+size_t sim_shared_offset(const void* pointer) {
+    if (!current_worker) return 0;
+    return static_cast<size_t>(static_cast<const char*>(pointer) - current_worker->shared_memory());
+}
+void* sim_shared_at(uint32_t offset, uint64_t pc) {
+    Worker* w = on_device("an instruction of PTX outside a kernel", 0);
+    if (offset < kArena) return w->shared_memory() + offset;
+    Error e = w->error_here(kOutOfBounds, kSharedAddress, pc);
+    e.offset = offset;
+    w->raise(e);
+}
 uint32_t sim_lane() { return on_device("a warp-level function outside a kernel", 0), current_thread()->lane; }
 void sim_fence(int everywhere) {
     Worker* w = current_worker;
@@ -59,6 +70,10 @@ int sim_printf(const char* format, ...) {
 
 void sim_unsupported(const char* what, int line) {
     stop_here(kUnsupported, kPlain, what, line);
+    __builtin_unreachable();
+}
+void sim_refuse(const char* what, uint64_t pc) {
+    stop_here(kUnsupported, kPlain, what, 0, pc);
     __builtin_unreachable();
 }
 void sim_assert_failed(const char* expression, int line) {

@@ -151,3 +151,8 @@ extern "C" uint64_t sim_warp(int op, uint32_t mask, int line, uint64_t value, in
     return sim::on_device("a warp-level function outside a kernel", line)
         ->warp_operation(op, mask, line, value, source);
 }
+extern "C" void sim_together(SimCollective* mine, int statement, uint64_t pc) {
+    sim::Worker* w = sim::on_device("a warp-level instruction outside a kernel", 0);
+    sim::current_thread()->pc = pc;
+    w->warp_operation(SIM_WARP_WHOLE, 0xffffffffu, -statement, reinterpret_cast<uint64_t>(mine), 0);
+}

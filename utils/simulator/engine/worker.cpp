@@ -17,9 +17,6 @@ namespace sim {
 
 __thread Worker* current_worker __attribute__((tls_model("initial-exec"))) = nullptr;
 
-static constexpr size_t kArena =
-    1 << 20;  // more than any GPU's shared memory: gaps between variables included
-
 Worker::Worker() : traces_(new Trace[32]), site_slots_(4096, -1) {
     arena_ = static_cast<char*>(
         mmap(nullptr, kArena, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
@@ -313,7 +310,8 @@ void Worker::explain_stall() {
     }
     const Thread* named = at_barrier ? at_barrier : waits;
     const Thread* other = at_barrier ? (done ? done : elsewhere ? elsewhere : waits) : other_lane;
-    Error e = error_here(at_barrier ? kBarrierDivergence : kDeadlock, kWarpWaits, 0, named->line);
+    Error e = error_here(at_barrier ? kBarrierDivergence : kDeadlock, kWarpWaits,
+                         named->line < 0 ? named->pc : 0, std::max(named->line, 0));
     if (waits && waits->state == kAtGate)
         e.detail = kGateWaits;
     else if (waits && waits->warp_op == SIM_WARP_WHOLE)
@@ -328,10 +326,12 @@ void Worker::explain_stall() {
         e.has_other = 1;
         memcpy(e.other_block, &sim_indices.block, sizeof e.other_block);
         memcpy(e.other_thread, &other->index, sizeof e.other_thread);
-        if (other->state != kDone)
-            e.other_line = other->line;
+        if (other->state == kDone)
+            e.other_pc = context->module_base + other->last_pc;
+        else if (other->line < 0)
+            e.other_pc = other->pc;
         else
-            e.other_pc = other->last_pc;
+            e.other_line = other->line;
     }
     raise(e);
 }

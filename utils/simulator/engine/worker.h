@@ -40,7 +40,8 @@ struct alignas(64) Thread : SimLane {
     uint8_t lane;
     State state;
     // The rest.
-    int line;  // of the barrier or warp operation it waits at
+    int line;     // of the barrier or warp operation it waits at; negative: not the learner's own line,
+    uint64_t pc;  // but this place
     // warp-level operation in flight
     int warp_op, source_lane;
     uint32_t mask;
@@ -83,6 +84,8 @@ struct Pending {  // a read of memory nobody has written; an error unless it tur
     Thread* thread;
 };
 
+// More than any GPU's shared memory: gaps between variables included.
+constexpr size_t kArena = 1 << 20;
 constexpr size_t kGap = 256;  // unowned bytes around every shared variable
 
 class Worker {
@@ -100,6 +103,7 @@ class Worker {
     Error error_here(Kind kind, Detail detail, uint64_t pc = 0, int line = 0) const;
     void* shared_variable(const SimSharedSite* site);
     void* dynamic_shared(const char* name, int line, size_t granule, const size_t* row_extents);
+    char* shared_memory() const { return arena_; }
     bool is_shared_array(const size_t* extents, int64_t index) const;
     uint64_t warp_operation(int op, uint32_t mask, int line, uint64_t value, int source_lane);
     int barrier(int op, int predicate, int line);

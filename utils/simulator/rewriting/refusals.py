@@ -77,9 +77,6 @@ def refuse(tokens: list[Token]) -> None:
             for name, (feature, advice) in _UNSUPPORTED_HEADERS.items():
                 if header.startswith(name):
                     unsupported(f"{feature} (#include <{header}>)", token, advice)
-        elif token.kind == "name" and token.text in ("asm", "__asm__", "__asm"):
-            instruction = next((t.text for t in solid[i + 1 : i + 6] if t.kind in ("string", "raw")), "")
-            unsupported(f"Inline PTX, asm({instruction[:40]}...)," if instruction else "Inline PTX", token)
         elif token.kind == "name" and token.text in _UNSUPPORTED_NAMES:
             unsupported(f"`{token.text}`", token, _UNSUPPORTED_NAMES[token.text])
 

@@ -82,6 +82,10 @@ void* sim_shared(const SimSharedSite* site);
 void* sim_dynamic_shared(const char* name, int line, size_t granule, const size_t* row_extents);
 void sim_set_dynamic_limit(const void* function, size_t bytes);
 
+// Places in shared memory as PTX has them: bytes from its beginning.
+size_t sim_shared_offset(const void* pointer);
+void* sim_shared_at(uint32_t offset, uint64_t pc);
+
 // Barriers and warp-level operations; `line` is the source line of the call.
 enum SimBarrierOp { SIM_BARRIER_PLAIN, SIM_BARRIER_COUNT, SIM_BARRIER_AND, SIM_BARRIER_OR };
 int sim_barrier(int op, int predicate, int line);
@@ -106,6 +110,9 @@ uint64_t sim_warp(int op, uint32_t mask, int line, uint64_t value, int source_la
 struct SimCollective {
     void (*work)(SimCollective* const* lanes);
 };
+// The same for a statement that may stand in a header: its line there tells it from others of its kind, and
+// `pc` is the place to name.
+void sim_together(SimCollective* mine, int statement, uint64_t pc);
 // Waits until a word in shared memory is no longer `old`.
 void sim_wait(const uint32_t* word, uint32_t old, int line);
 uint32_t sim_lane();
@@ -135,6 +142,7 @@ double sim_rounded_double_of_ull(unsigned long long n, int rounding);
 int sim_printf(const char* format, ...) __attribute__((format(printf, 1, 2)));
 long long sim_clock();
 [[noreturn]] void sim_unsupported(const char* what, int line);
+[[noreturn]] void sim_refuse(const char* what, uint64_t pc);
 [[noreturn]] void sim_assert_failed(const char* expression, int line);
 
 // Host side of the CUDA runtime.

@@ -197,4 +197,7 @@ SIM_STORE(__stwb)
 SIM_STORE(__stwt)
 #undef SIM_LOAD
 #undef SIM_STORE
-inline size_t __cvta_generic_to_shared(const void* p) { return reinterpret_cast<size_t>(p); }
+inline size_t __cvta_generic_to_shared(const void* p) { return sim_shared_offset(p); }
+__forceinline__ void* __cvta_shared_to_generic(size_t offset) {
+    return sim_shared_at(static_cast<uint32_t>(offset), sim_here());
+}
