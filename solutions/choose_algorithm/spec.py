@@ -147,10 +147,12 @@ exercise = Exercise(
         Wrong(
             "U forgotten",
             replace={"+ weight + u)": "+ weight)", "(u + v + m)": "(v + m)"},
-            because="winograd: winograd of 64x512x7x7",
+            because="winograd: winograd of 64x128x28x28",
         ),
         Wrong(
-            "V and M exchanged", replace={"    v, m = ": "    m, v = "}, because="winograd: winograd of 16x3"
+            "M as large as V",
+            replace={"36 * layer.K * tiles": "36 * layer.C * tiles"},
+            because="winograd of 16x3",
         ),
     ],
 )

@@ -31,8 +31,8 @@ def four_products(cell):
         )
         assert y != 1, (
             f"{what} came out as {y:g}, without a rounding error. F(2, 3) adds the large number before it"
-            " multiplies, and 1 is lost beside it: its result is 0. So this output was made of products of its"
-            " own: six for the pair, not four"
+            " multiplies, and 1 is lost beside it: its result is 0. So this output was made of products of"
+            " its own: six for the pair, not four"
         )
 
 

@@ -19,7 +19,7 @@ def one_row(d, g):
 
 def tile(d, g):
     """2 x 2 outputs of C channels: d is C x 4 x 4, g is C x 3 x 3. Transforms back once, not C times."""
-    # >>> gap (3 lines): transform columns and rows of both; sum the products over the channels; transform back
+    # >>> gap (3 lines): transform both sides of both; sum the products over the channels; transform back
     u = G @ g @ G.T
     v = B_T @ d @ B_T.T
     return A_T @ (u * v).sum(axis=0) @ A_T.T

@@ -111,14 +111,14 @@ exercise = Exercise(
         Wrong(
             "halves forgotten",
             replace={"[1 / 2, 1 / 2, 1 / 2]": "[1, 1, 1]", "[1 / 2, -1 / 2, 1 / 2]": "[1, -1, 1]"},
-            because="a row, all pairs of units: y for d1 = g1 = 1",
+            because="a row, all pairs of units: y for d1 = g0 = 1",
         ),
         Wrong("minus in the last row", replace={"[0, 1, -1, 1]": "[0, 1, -1, -1]"}, because="y for d1 = g2"),
         Wrong("d1 - d2", replace={"[0, -1, 1, 0]": "[0, 1, -1, 0]"}, because="a row, all pairs of units"),
         Wrong(
             "A in place of its transpose",
             replace={"[[1, 1, 1, 0], [0, 1, -1, 1]]": "[[1, 0], [1, 1], [1, -1], [0, 1]]"},
-            because="shapes: A_T has shape (4, 2)",
+            because="runs: ValueError",
         ),
         Wrong("rows alone", replace={"v = B_T @ d @ B_T.T": "v = B_T @ d"}, because="a tile of one channel"),
         Wrong(
