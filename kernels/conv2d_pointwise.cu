@@ -3,11 +3,13 @@
 #include "conv.h"
 #include "sgemm.h"
 
-constexpr int DEPTH = 16, STAGES = 2;  // channels that a block loads at a time; loads under way and in use
+constexpr int DEPTH = 16, STAGES = 2;  // channels loaded at a time, and buffers for them
+using Tile = SgemmTile<2, 2, 8, 8>;    // 64 filters x 128 pixels
+constexpr int BLOCKS = 3;              // on an SM
 
 // PIXELS neighbours are copied and stored in one instruction: 4, or 1 where stride, padding or alignment
 // forbid more.
-template <class Tile, int BLOCKS, int PIXELS>
+template <int PIXELS>
 __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
     conv2d_pointwise(const float* __restrict__ input, const float* __restrict__ weight,
                      const float* __restrict__ bias, float* __restrict__ output, Conv2d size) {
@@ -70,7 +72,6 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
 torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight,
                      std::optional<torch::Tensor> bias = std::nullopt, int64_t stride = 1,
                      int64_t padding = 0, int64_t dilation = 1) {
-    using Tile = SgemmTile<2, 2, 8, 8>;
     const Conv2d size = conv2d_sizes(input, weight, bias, stride, padding, dilation);
     TORCH_CHECK(size.R == 1 && size.S == 1, "a filter of ", size.R, "x", size.S,
                 " is no matrix product of the input as it lies: 1x1 is");
@@ -82,7 +83,7 @@ torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight,
     const float* from = input.data_ptr<float>();
     const bool fours = stride == 1 && padding == 0 && size.H * size.W % 4 == 0 &&
                        reinterpret_cast<uintptr_t>(from) % (4 * sizeof(float)) == 0;
-    const auto kernel = fours ? conv2d_pointwise<Tile, 4, 4> : conv2d_pointwise<Tile, 4, 1>;
+    const auto kernel = fours ? conv2d_pointwise<4> : conv2d_pointwise<1>;
     const int64_t blocks = int64_t(ceil_div(size.N * size.P * size.Q, Tile::N)) * ceil_div(size.K, Tile::M);
     kernel<<<grid_of(blocks, 1, 1), Tile::THREADS, 0, at::cuda::getCurrentCUDAStream()>>>(
         from, weight.data_ptr<float>(), data_or_null(bias), output.data_ptr<float>(), size);
