@@ -1,11 +1,14 @@
-// 1x1 filters as one matrix product: filters x channels times channels x pixels, in the layout in which the
-// tensors lie, without a copy. A block computes a tile of it, its pixels counted through all images.
+// 1x1 filters: the convolution is a matrix product, filters x channels times channels x pixels, of the
+// tensors as they lie in memory. A block computes a tile of it, with the pixels of all images in one row.
+// Measured on an H200, 2026-11-21, float32: pointwise 0.163 ms (cuDNN 0.244), 40.5 TFLOP/s. Slower: 8
+// channels at a time (0.182 ms), a tile of 64 x 64 (0.180), of 128 x 128 with 256 threads (0.178), 16 x 8
+// sums a thread (0.192), all pixels of 64 filters before the next 64 (0.181 beside 0.175).
 #include "conv.h"
 #include "sgemm.h"
 
 constexpr int DEPTH = 16, STAGES = 2;  // channels loaded at a time, and buffers for them
 using Tile = SgemmTile<2, 2, 8, 8>;    // 64 filters x 128 pixels
-constexpr int BLOCKS = 3;              // on an SM
+constexpr int BLOCKS = 4;              // on an SM
 
 // PIXELS neighbours are copied and stored in one instruction: 4, or 1 where stride, padding or alignment
 // forbid more.
@@ -30,24 +33,22 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
     const int h = pixel / size.Q * size.stride - size.padding;
     const int w = pixel % size.Q * size.stride - size.padding;
     const bool inside = x_b < pixels && h >= 0 && h < size.H && w >= 0 && w < size.W;
-    const float* from_b = inside ? input + (n * C + c_b) * HW + h * size.W + w : input;
-    const int next_channel = inside ? HW : 0;
+    const float* from_b = inside ? input + size_t(n * C + c_b) * HW + h * size.W + w : input;
+    const unsigned next_channel = inside ? HW : 0;
 
+    const auto load = [&](int stage, int step) {
+        const int channels = C - step * DEPTH;  // left
+#pragma unroll
+        for (int k = 0; k < Tile::M; k += STEP_A)
+            copy_async<4>(&a[stage][c_a][k + k_a], from_a + k * C, block_k + k + k_a < K && c_a < channels);
+#pragma unroll
+        for (int c = 0; c < DEPTH; c += STEP_B)
+            copy_async<4 * PIXELS>(&b[stage][c + c_b][x_b], from_b + c * next_channel,
+                                   inside && c + c_b < channels);
+        from_a += DEPTH, from_b += DEPTH * next_channel;
+    };
     Tile tile;
-    pipeline<STAGES>((C + DEPTH - 1) / DEPTH,
-                     [&](int stage, int step) {
-                         const int channels = C - step * DEPTH;  // left
-#pragma unroll
-                         for (int k = k_a; k < Tile::M + k_a; k += STEP_A)
-                             copy_async<4>(&a[stage][c_a][k], from_a + (k - k_a) * C,
-                                           block_k + k < K && c_a < channels);
-#pragma unroll
-                         for (int c = 0; c < DEPTH; c += STEP_B)
-                             copy_async<4 * PIXELS>(&b[stage][c + c_b][x_b], from_b + c * next_channel,
-                                                    inside && c + c_b < channels);
-                         from_a += DEPTH, from_b += DEPTH * next_channel;
-                     },
-                     [&](int stage) { tile.multiply(a[stage], b[stage]); });
+    pipeline<STAGES>((C + DEPTH - 1) / DEPTH, load, [&](int stage) { tile.multiply(a[stage], b[stage]); });
 
 #pragma unroll
     for (int j = 0; j < Tile::COLUMNS; j += PIXELS) {
