@@ -28,18 +28,19 @@ def product(layer):
     # <<< gap
 
 
-def winograd(layer):
-    """Milliseconds of F(4x4, 3x3): all steps, one after another. inf where it does not apply."""
+def winograd(layer, m=4):
+    """Milliseconds of F(m x m, 3 x 3): all steps, one after another. inf where it does not apply."""
     if (layer.R, layer.S, layer.stride, layer.dilation, layer.groups) != (3, 3, 1, 1, 1):
         return inf
-    tiles = layer.N * ceil(layer.P / 4) * ceil(layer.Q / 4)
-    # >>> gap (6 lines): the bytes of image, outputs, weight, U, V and M; transforms; products; back
+    # >>> gap (8 lines): tiles, a tile's products; the bytes of all tensors, U, V and M too; then the steps
+    tiles = layer.N * ceil(layer.P / m) * ceil(layer.Q / m)
+    each = (m + 2) ** 2
     image, out = 4 * layer.N * layer.C * layer.H * layer.W, 4 * layer.N * layer.K * layer.P * layer.Q
-    weight, u = 4 * 9 * layer.C * layer.K, 4 * 36 * layer.C * layer.K
-    v, m = 4 * 36 * layer.C * tiles, 4 * 36 * layer.K * tiles
+    weight, u = 4 * 9 * layer.C * layer.K, 4 * each * layer.C * layer.K
+    v, result = 4 * each * layer.C * tiles, 4 * each * layer.K * tiles
     there = (image + v + weight + u) / BYTES
-    products = max(2 * 36 * layer.C * layer.K * tiles / FLOPS, (u + v + m) / BYTES)
-    return there + products + (m + out) / BYTES
+    products = max(2 * each * layer.C * layer.K * tiles / FLOPS, (u + v + result) / BYTES)
+    return there + products + (result + out) / BYTES
     # === starter
     return layer.flops / 4 / FLOPS
     # <<< gap
@@ -56,3 +57,4 @@ for name in SIX:
     layer = WORKLOADS[name]
     times = [f"{model(layer):8.3f}" for model in (direct, product, winograd)]
     print(f"{name:14}{layer.intensity:6.1f} operations a byte  ms:", *times, "", best(layer))
+print("F(m x m) on resnet_3x3_7:", *(f"{winograd(WORKLOADS['resnet_3x3_7'], m):.3f}" for m in (2, 4, 6)))

@@ -49,13 +49,18 @@ def products(cell):
 
 
 def winograds(cell):
-    for layer, expected in (
-        (WORKLOADS["resnet_3x3_28"], 0.12173),
-        (WORKLOADS["resnet_3x3_7"], 0.13011),
-        (FIRST, 0.27521),
-        (EDGES, 0.00015225),
+    for layer, m, expected in (
+        (WORKLOADS["resnet_3x3_28"], 4, 0.12173),
+        (WORKLOADS["resnet_3x3_28"], 2, 0.20627),
+        (WORKLOADS["resnet_3x3_7"], 6, 0.22728),
+        (EDGES, 4, 0.00015225),
+        (EDGES, 6, 0.00015667),
     ):
-        close(cell, "winograd", layer, expected)
+        seen = cell["winograd"](layer, m)
+        what = f"winograd of {layer.describe()} with m = {m}"
+        assert isinstance(seen, (int, float)), f"{what} should be a number, not {seen!r}"
+        assert abs(seen - expected) <= 1e-3 * expected, f"{what} is {seen:.4g} ms, expected {expected:.4g}"
+    close(cell, "winograd", FIRST, 0.27521)
 
 
 def applies(cell):
@@ -84,8 +89,8 @@ exercise = Exercise(
         " times. Arithmetic and traffic go on side by side: take max.",
         "product: a group has K / groups filters. ceil(filters / 64) * 64 are computed, so the operations"
         " grow by that over filters. 96 filters are computed as 128.",
-        "winograd: U is 36 C K floats, V 36 C tiles, M 36 K tiles. The transforms read the image and the"
-        " weight and write V and U; the products read U and V and write M; the last kernel reads M and writes"
+        "winograd: with n = (m + 2)^2, U is n C K floats, V n C tiles, M n K tiles. The transforms read the"
+        " image and the weight and write V and U; the products read U and V and write M; the last kernel reads M and writes"
         " the outputs. They follow each other, so their times add up; within the products, max.",
     ],
     checks=[
@@ -131,28 +136,40 @@ exercise = Exercise(
         ),
         Wrong(
             "multiplications alone",
-            replace={"max(2 * 36": "max(36"},
+            replace={"max(2 * each": "max(each"},
             because="winograd: winograd of 64x128x28x28",
         ),
         Wrong(
             "V and M not written",
-            replace={"(image + v + weight + u)": "(image + weight)", "(m + out) / BYTES": "out / BYTES"},
+            replace={"(image + v + weight + u)": "(image + weight)", "(result + out) / BYTES": "out / BYTES"},
             because="winograd: winograd of 64x128x28x28",
         ),
         Wrong(
             "kernels side by side",
-            replace={"there + products + (m + out) / BYTES": "max(there, products, (m + out) / BYTES)"},
+            replace={
+                "there + products + (result + out) / BYTES": "max(there, products, (result + out) / BYTES)"
+            },
             because="winograd: winograd of 64x128x28x28",
         ),
         Wrong(
             "U forgotten",
-            replace={"+ weight + u)": "+ weight)", "(u + v + m)": "(v + m)"},
+            replace={"+ weight + u)": "+ weight)", "(u + v + result)": "(v + result)"},
             because="winograd: winograd of 64x128x28x28",
         ),
         Wrong(
             "M as large as V",
-            replace={"36 * layer.K * tiles": "36 * layer.C * tiles"},
-            because="winograd of 16x3",
+            replace={"each * layer.K * tiles": "each * layer.C * tiles"},
+            because="winograd: winograd of 2x5x9x13",
+        ),
+        Wrong(
+            "always 36 products",
+            replace={"each = (m + 2) ** 2": "each = 36"},
+            because="winograd: winograd of 64x128x28x28 -> 128, 3x3, padding 1 with m = 2",
+        ),
+        Wrong(
+            "tiles rounded down",
+            replace={"ceil(layer.P / m) * ceil(layer.Q / m)": "(layer.P // m) * (layer.Q // m)"},
+            because="winograd: winograd of ",
         ),
     ],
 )
