@@ -761,6 +761,274 @@ for (int k = 0; k < 16; ++k) kept[k] = x[64 * k + i];
 y[i] = kept[(int)x[i] % 16] + kept[(int)x[i + 1] * 3 % 16];
 """
 
+# cp.async and ldmatrix, written by hand.
+PTX = r"""
+//# ptx_copy_4_bytes <<<2, 64>>>
+__shared__ __align__(16) float tile[64];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + threadIdx.x);
+asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(to), "l"(x + i) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[63 - threadIdx.x];
+//# ptx_copy_8_bytes <<<2, 64>>>
+__shared__ __align__(16) float tile[128];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 2 * threadIdx.x);
+asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(to), "l"(x + 2 * i) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[127 - 2 * threadIdx.x];
+//# ptx_copy_16_bytes <<<2, 64>>>
+__shared__ __align__(16) float tile[256];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 4 * threadIdx.x);
+asm volatile("cp.async.ca.shared.global [%0], [%1], 16;" ::"r"(to), "l"(x + 4 * i) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[255 - 4 * threadIdx.x];
+//# ptx_copy_16_bytes_past_l1 <<<2, 64>>>
+__shared__ __align__(16) float tile[256];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 4 * threadIdx.x);
+asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(x + 4 * i) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[255 - 4 * threadIdx.x];
+//# ptx_copy_4_bytes_from_apart
+__shared__ __align__(16) float tile[32];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + lane);
+asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(to), "l"(x + 3 * lane + 1) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[31 - lane];
+//# ptx_copy_4_bytes_to_every_other
+__shared__ __align__(16) float tile[64];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 2 * lane);
+asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(to), "l"(x + lane) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[2 * lane];
+//# ptx_copy_4_bytes_to_a_column
+__shared__ __align__(16) float tile[1024];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 32 * lane);
+asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(to), "l"(x + lane) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[32 * lane];
+//# ptx_copy_8_bytes_to_apart
+__shared__ __align__(16) float tile[192];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 6 * lane);
+asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(to), "l"(x + 2 * lane) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[6 * lane];
+//# ptx_copy_8_bytes_to_every_other
+__shared__ __align__(16) float tile[128];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 4 * lane);
+asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(to), "l"(x + 2 * lane) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[4 * lane];
+//# ptx_copy_16_bytes_from_apart
+__shared__ __align__(16) float tile[128];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 4 * lane);
+asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(x + 12 * lane + 4) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[4 * lane];
+//# ptx_copy_16_bytes_to_every_other
+__shared__ __align__(16) float tile[256];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 8 * lane);
+asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(x + 4 * lane) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[8 * lane];
+//# ptx_copy_16_bytes_to_padded_rows
+__shared__ __align__(16) float tile[1152];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 36 * lane);
+asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(x + 4 * lane) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[36 * lane];
+//# ptx_copy_16_bytes_to_a_column
+__shared__ __align__(16) float tile[1024];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 32 * lane);
+asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(x + 4 * lane) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[32 * lane];
+//# ptx_copy_by_some_lanes
+__shared__ __align__(16) float tile[128];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 4 * lane);
+if ((int)x[i] % 3 == 0)
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;"
+                 ::"r"(to), "l"(x + 4 * lane) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[12 * (lane % 11)];
+//# ptx_copy_zeros_by_some_lanes
+__shared__ __align__(16) float tile[128];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 4 * lane);
+asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+             ::"r"(to), "l"(x + 4 * lane), "r"((int)x[i] < 20 ? 16 : 0) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[4 * lane];
+//# ptx_copy_zeros_alone
+__shared__ __align__(16) float tile[32];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + lane);
+asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;"
+             ::"r"(to), "l"(x + lane), "r"((int)x[i] < 20 ? 0 : x[i] < 0 ? 4 : 0) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[31 - lane];
+//# ptx_copy_half_zeros
+__shared__ __align__(16) float tile[128];
+const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 4 * lane);
+asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+             ::"r"(to), "l"(x + 4 * lane), "r"((int)x[i] < 50 ? 8 : 0) : "memory");
+asm volatile("cp.async.wait_all;" ::: "memory");
+__syncthreads();
+y[i] = tile[4 * lane + 1];
+//# ptx_matrices_1
+__shared__ __align__(16) float tile[32];
+fill<32>(tile, x);
+unsigned m[1];
+const unsigned row = (unsigned)__cvta_generic_to_shared(tile + 4 * (lane % 8));
+asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];"
+             : "=r"(m[0])
+             : "r"(row)
+             : "memory");
+for (int k = 0; k < 1; ++k) y[32 * k + lane] = __uint_as_float(m[k]);
+//# ptx_matrices_2
+__shared__ __align__(16) float tile[64];
+fill<64>(tile, x);
+unsigned m[2];
+const unsigned row = (unsigned)__cvta_generic_to_shared(tile + 4 * (lane % 16));
+asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
+             : "=r"(m[0]), "=r"(m[1])
+             : "r"(row)
+             : "memory");
+for (int k = 0; k < 2; ++k) y[32 * k + lane] = __uint_as_float(m[k]);
+//# ptx_matrices_4
+__shared__ __align__(16) float tile[128];
+fill<128>(tile, x);
+unsigned m[4];
+const unsigned row = (unsigned)__cvta_generic_to_shared(tile + 4 * lane);
+asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+             : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
+             : "r"(row)
+             : "memory");
+for (int k = 0; k < 4; ++k) y[32 * k + lane] = __uint_as_float(m[k]);
+//# ptx_matrices_4_transposed
+__shared__ __align__(16) float tile[128];
+fill<128>(tile, x);
+unsigned m[4];
+const unsigned row = (unsigned)__cvta_generic_to_shared(tile + 4 * lane);
+asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+             : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
+             : "r"(row)
+             : "memory");
+for (int k = 0; k < 4; ++k) y[32 * k + lane] = __uint_as_float(m[k]);
+//# ptx_matrices_1_of_a_column
+__shared__ __align__(16) float tile[256];
+fill<256>(tile, x);
+unsigned m[1];
+const unsigned row = (unsigned)__cvta_generic_to_shared(tile + 32 * (lane % 8));
+asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];"
+             : "=r"(m[0])
+             : "r"(row)
+             : "memory");
+for (int k = 0; k < 1; ++k) y[32 * k + lane] = __uint_as_float(m[k]);
+//# ptx_matrices_2_every_fourth_row
+__shared__ __align__(16) float tile[256];
+fill<256>(tile, x);
+unsigned m[2];
+const unsigned row = (unsigned)__cvta_generic_to_shared(tile + 16 * (lane % 16));
+asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
+             : "=r"(m[0]), "=r"(m[1])
+             : "r"(row)
+             : "memory");
+for (int k = 0; k < 2; ++k) y[32 * k + lane] = __uint_as_float(m[k]);
+//# ptx_matrices_4_every_other_row
+__shared__ __align__(16) float tile[256];
+fill<256>(tile, x);
+unsigned m[4];
+const unsigned row = (unsigned)__cvta_generic_to_shared(tile + 8 * lane);
+asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+             : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
+             : "r"(row)
+             : "memory");
+for (int k = 0; k < 4; ++k) y[32 * k + lane] = __uint_as_float(m[k]);
+//# ptx_matrices_4_of_padded_rows
+__shared__ __align__(16) float tile[1152];
+fill<1152>(tile, x);
+unsigned m[4];
+const unsigned row = (unsigned)__cvta_generic_to_shared(tile + 36 * lane);
+asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+             : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
+             : "r"(row)
+             : "memory");
+for (int k = 0; k < 4; ++k) y[32 * k + lane] = __uint_as_float(m[k]);
+//# ptx_matrices_4_of_a_column
+__shared__ __align__(16) float tile[1024];
+fill<1024>(tile, x);
+unsigned m[4];
+const unsigned row = (unsigned)__cvta_generic_to_shared(tile + 32 * lane);
+asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+             : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
+             : "r"(row)
+             : "memory");
+for (int k = 0; k < 4; ++k) y[32 * k + lane] = __uint_as_float(m[k]);
+//# ptx_matrices_4_of_a_column_transposed
+__shared__ __align__(16) float tile[1024];
+fill<1024>(tile, x);
+unsigned m[4];
+const unsigned row = (unsigned)__cvta_generic_to_shared(tile + 32 * lane);
+asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+             : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
+             : "r"(row)
+             : "memory");
+for (int k = 0; k < 4; ++k) y[32 * k + lane] = __uint_as_float(m[k]);
+//# ptx_matrices_4_of_rows_of_two
+__shared__ __align__(16) float tile[512];
+fill<512>(tile, x);
+unsigned m[4];
+const unsigned row = (unsigned)__cvta_generic_to_shared(tile + 32 * (lane % 16) + 4 * (lane / 16));
+asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+             : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
+             : "r"(row)
+             : "memory");
+for (int k = 0; k < 4; ++k) y[32 * k + lane] = __uint_as_float(m[k]);
+//# ptx_matrices_4_of_one_row
+__shared__ __align__(16) float tile[32];
+fill<32>(tile, x);
+unsigned m[4];
+const unsigned row = (unsigned)__cvta_generic_to_shared(tile + 4);
+asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+             : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
+             : "r"(row)
+             : "memory");
+for (int k = 0; k < 4; ++k) y[32 * k + lane] = __uint_as_float(m[k]);
+//# ptx_matrices_4_times_the_same
+__shared__ __align__(16) float tile[32];
+fill<32>(tile, x);
+unsigned m[4];
+const unsigned row = (unsigned)__cvta_generic_to_shared(tile + 4 * (lane % 8));
+asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+             : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
+             : "r"(row)
+             : "memory");
+for (int k = 0; k < 4; ++k) y[32 * k + lane] = __uint_as_float(m[k]);
+//# ptx_matrices_4_of_rows_in_pairs
+__shared__ __align__(16) float tile[64];
+fill<64>(tile, x);
+unsigned m[4];
+const unsigned row = (unsigned)__cvta_generic_to_shared(tile + 4 * (lane / 2));
+asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+             : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
+             : "r"(row)
+             : "memory");
+for (int k = 0; k < 4; ++k) y[32 * k + lane] = __uint_as_float(m[k]);
+"""
+
 # Here nvcc merges, hoists or reorders accesses; each has enough others beside these.
 CHOICE = """
 //# loaded_again_across_a_barrier <<<1, 64>>>
@@ -852,7 +1120,7 @@ else
     y[i + 64] = x[i + 32];
 """
 
-TEXT = GLOBAL + CONTROL + SHARED + ATOMICS + REAL + CHOICE
+TEXT = GLOBAL + CONTROL + SHARED + ATOMICS + REAL + PTX + CHOICE
 
 
 def known_difference(name: str) -> str | None:

@@ -56,7 +56,8 @@ def records() -> list[Record]:
 def as_counts(values: dict[str, int | None]) -> dict[str, dict[str, int]]:
     """The simulator's kinds and counts from one launch's metrics; kinds that did not occur are left out.
 
-    An asynchronous copy (LDGSTS) is among the global loads already, and is a shared store besides. A bank
+    An asynchronous copy (LDGSTS) is among the global loads already, and is a shared store besides. A load of
+    matrices (ldmatrix, LDSM) is counted apart as an instruction, and among the loads as wavefronts. A bank
     conflict of a compare-and-swap, which passes the banks twice, is two wavefronts but one conflict for ncu.
     """
 
@@ -99,6 +100,9 @@ def as_counts(values: dict[str, int | None]) -> dict[str, dict[str, int]]:
     if first("smsp__inst_executed_op_shared_atom_dot_cas"):
         kinds["shared_store"]["bank_conflicts"] += first(f"{conflicts}_atom")
     kinds["shared_store"]["requests"] += first("smsp__sass_inst_executed_op_ldgsts")
+    kinds["shared_load"]["requests"] += first(
+        "smsp__sass_inst_executed_op_ldsm", "smsp__inst_executed_op_ldsm"
+    )
     for what, name in (("wavefronts", "pipe_lsu_wavefronts"), ("bank_conflicts", "bank_conflicts_pipe_lsu")):
         kinds["shared_store"][what] += first(f"smsp__sass_l1tex_data_{name}_mem_shared_op_ldgsts")
     return {kind: counts for kind, counts in kinds.items() if counts["requests"]}

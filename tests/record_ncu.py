@@ -66,7 +66,10 @@ OPTIONAL = (
         for what in ("requests", "sectors")
         for memory, op in (("global", "atom"), ("global", "red"), ("local", "ld"), ("local", "st"))
     ),
-    *(f"smsp__inst_executed_op_{op}.sum" for op in ("shared_atom_dot_alu", "shared_atom_dot_cas", "ldgsts")),
+    *(
+        f"smsp__inst_executed_op_{op}.sum"
+        for op in ("shared_atom_dot_alu", "shared_atom_dot_cas", "ldgsts", "ldsm")
+    ),
     *(f"l1tex__data_pipe_lsu_wavefronts_mem_shared{op}.sum" for op in ("", "_op_atom", "_op_misc")),
     "l1tex__data_bank_conflicts_pipe_lsu_mem_shared_op_atom.sum",
     "smsp__thread_inst_executed_per_inst_executed.ratio",
@@ -81,9 +84,9 @@ PATCHED = (
     *(
         f"smsp__sass_l1tex_data_{what}_mem_shared_op_{op}.sum"
         for what in ("bank_conflicts_pipe_lsu", "pipe_lsu_wavefronts")
-        for op in ("ld", "st")
+        for op in ("ld", "st", "ldsm")
     ),
-    "smsp__sass_inst_executed_op_ldgsts.sum",
+    *(f"smsp__sass_inst_executed_op_{op}.sum" for op in ("ldgsts", "ldsm")),
     *(f"smsp__sass_l1tex_t_{what}_pipe_lsu_mem_global_op_ldgsts.sum" for what in ("requests", "sectors")),
     "smsp__sass_l1tex_data_pipe_lsu_wavefronts_mem_shared_op_ldgsts.sum",
     "smsp__sass_l1tex_data_bank_conflicts_pipe_lsu_mem_shared_op_ldgsts.sum",

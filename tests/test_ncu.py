@@ -55,3 +55,6 @@ def test_the_appendix_says_what_was_recorded():
     course = [n for n in ENTRIES if not ncu_entries.is_corpus(n) and n not in ncu_entries.KNOWN]
     for group in (*groups, read_kernels(ncu_corpus.REAL) + alike, course):
         assert f"| {len(group)} | equal |" in text
+    ptx = read_kernels(ncu_corpus.PTX)
+    recorded = all(kernel.name in RECORDS[0].entries for kernel in ptx)
+    assert f"| {len(ptx)} | {'equal' if recorded else 'not recorded yet'} |" in text

@@ -15,12 +15,14 @@ from simulated import (
     twin,
 )
 
+from utils.errors import KernelError
 from utils.simulator import profile
 
 # y = name(x) for x = 0, 1, 2 ... 63, beside what it must be.
 KERNELS = """
 //# pieces_of_16_bytes <<<1, 16>>>: x.flip(0)
 #include <cooperative_groups.h>
+#include <cooperative_groups/memcpy_async.h>
 #include <cuda/barrier>
 #include <cuda/pipeline>
 #include <cuda_pipeline.h>
@@ -202,12 +204,14 @@ BUGS = """
 //# misaligned_piece <<<1, 8>>>: misaligned, 1 0 0, reads 16 bytes at byte 4 of x
 __shared__ __align__(16) float s[64];
 __pipeline_memcpy_async(&s[4 * i], &x[i], 16);  // -> __pipeline_memcpy_async(&s[4 * i], &x[4 * i], 16);
+__pipeline_commit();
 __pipeline_wait_prior(0);
 y[i] = s[4 * i];
 
 //# misaligned_destination <<<1, 8>>>: misaligned, 1 0 0, writes 8 bytes at byte 12 of s
 __shared__ __align__(16) float s[64];
 __pipeline_memcpy_async(&s[3 * i], &x[2 * i], 8);  // -> __pipeline_memcpy_async(&s[2 * i], &x[2 * i], 8);
+__pipeline_commit();
 __pipeline_wait_prior(0);
 y[i] = s[2 * i];
 
@@ -215,18 +219,21 @@ y[i] = s[2 * i];
 __shared__ __align__(16) float s[64];
 const int bytes = n - 52;  // -> const int bytes = n - 48;
 __pipeline_memcpy_async(&s[4 * i], &x[4 * i], bytes);  // <- here
+__pipeline_commit();
 __pipeline_wait_prior(0);
 y[i] = s[4 * i];
 
 //# piece_past_the_end <<<1, 32>>>: out-of-bounds, 16 0 0, reads x[64], 1 past the last
 __shared__ __align__(16) float s[128];
 __pipeline_memcpy_async(&s[4 * i], &x[4 * i], 16);  // -> __pipeline_memcpy_async(&s[4 * i], x, 16);
+__pipeline_commit();
 __pipeline_wait_prior(0);
 y[i] = s[4 * i];
 
 //# piece_past_the_tile <<<1, 32>>>: out-of-bounds, 16 0 0, writes element 16 of s
 __shared__ float s[16];
 __pipeline_memcpy_async(&s[i], &x[i], 4);  // -> if (i < 16) __pipeline_memcpy_async(&s[i], &x[i], 4);
+__pipeline_commit();
 __pipeline_wait_prior(0);
 y[i] = i;
 
@@ -294,6 +301,69 @@ s[i] = x[i];
 auto token = bar.arrive();
 // -> bar.wait(std::move(token));
 y[i] = s[31 - i];  // <- here
+
+//# own_pipeline_without_a_wait <<<1, 32>>>: race, 0 0 0, the copy (cp.async) issued at line
+__shared__ float s[32];
+auto pipe = cuda::make_pipeline();
+pipe.producer_acquire();
+cuda::memcpy_async(&s[i], &x[i], sizeof(float), pipe);
+pipe.producer_commit();
+// -> pipe.consumer_wait();
+y[i] = s[i];  // <- here
+
+//# wrong_stage_of_a_pipeline <<<1, 32>>>: race, 0 0 0, the copy (cp.async) issued at line
+__shared__ float s[2][32];
+auto pipe = cuda::make_pipeline();
+for (int k = 0; k < 2; ++k) {
+    pipe.producer_acquire();
+    cuda::memcpy_async(&s[k][i], &x[32 * k + i], sizeof(float), pipe);
+    pipe.producer_commit();
+}  // both stages
+pipe.consumer_wait();
+y[i] = s[1][i];  // -> y[i] = s[0][i];
+
+//# own_pipeline_for_others <<<1, 32>>>: race, 0 0 0, with nothing to order the two
+__shared__ float s[32];
+auto pipe = cuda::make_pipeline();
+pipe.producer_acquire();
+cuda::memcpy_async(&s[i], &x[i], sizeof(float), pipe);
+pipe.producer_commit();
+pipe.consumer_wait();
+// -> __syncthreads();
+y[i] = s[31 - i];  // <- here
+
+//# copy_of_a_barrier_not_waited_for <<<1, 32>>>: race, 0 0 0, a wait of the cuda::barrier or cuda::pipeline
+__shared__ float s[32];
+__shared__ cuda::barrier<cuda::thread_scope_block> bar;
+auto block = cg::this_thread_block();
+if (i == 0) init(&bar, 32);
+block.sync();
+cuda::memcpy_async(block, s, x, sizeof(s), bar);
+block.sync();  // -> bar.arrive_and_wait();
+y[i] = s[31 - i];  // <- here
+
+//# wait_at_another_barrier <<<1, 32>>>: race, 0 0 0, a wait of the cuda::barrier or cuda::pipeline
+__shared__ float s[32];
+__shared__ cuda::barrier<cuda::thread_scope_block> full, other;
+if (i == 0) init(&full, 32), init(&other, 32);
+__syncthreads();
+cuda::memcpy_async(&s[i], &x[i], sizeof(float), full);
+other.arrive_and_wait();  // -> full.arrive_and_wait();
+y[i] = s[31 - i];  // <- here
+
+//# copy_of_a_group_not_waited_for <<<1, 64>>>: race, 0 0 0, the copy (cp.async) issued at line
+__shared__ float s[64];
+auto block = cg::this_thread_block();
+cg::memcpy_async(block, s, x, sizeof(s));
+block.sync();  // -> cg::wait(block);
+y[i] = s[i];  // <- here
+
+//# too_many_stages_left_out <<<1, 32>>>: race, 0 0 0, N is 0 where the last one is needed
+__shared__ float s[2][32];
+auto block = cg::this_thread_block();
+for (int k = 0; k < 2; ++k) cg::memcpy_async(block, s[k], x + 32 * k, sizeof(s[k]));
+cg::wait_prior<1>(block);  // -> cg::wait_prior<0>(block);
+y[i] = s[1][31 - i];  // <- here
 """
 EXECUTED = read_kernels(KERNELS)
 TEXT = "".join(kernel.text for kernel in EXECUTED)
@@ -344,9 +414,18 @@ def test_planted_bug_is_named(buggy, kernel):
     assert error.line == line_of(launcher, "// <- here" if "// <- here" in kernel.body else "// ->")
 
 
+@pytest.mark.parametrize("order", ["reverse", "random"])
 @pytest.mark.parametrize("kernel", PLANTED, ids=lambda kernel: kernel.name)
-def test_correct_twin_is_silent(correct, kernel):
-    getattr(correct, kernel.name)(sixty_four())
+def test_planted_bug_is_found_in_any_order(buggy, kernel, order):
+    with pytest.raises(KernelError) as caught:
+        profile(getattr(buggy, kernel.name), sixty_four(), order=order, seed=5)
+    assert caught.value.kind == kernel.notes.split(",")[0]
+
+
+@pytest.mark.parametrize("order", ["forward", "reverse", "random"])
+@pytest.mark.parametrize("kernel", PLANTED, ids=lambda kernel: kernel.name)
+def test_correct_twin_is_silent(correct, kernel, order):
+    profile(getattr(correct, kernel.name), sixty_four(), order=order, seed=5)
 
 
 @pytest.mark.parametrize("size", [16, 8, 4])

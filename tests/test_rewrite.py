@@ -31,6 +31,10 @@ LAUNCHES = {
     "pointer_in_parentheses": "auto k = &typed<float>; (*k)<<<2, 32>>>(y, 1);",
     "chosen_in_parentheses": "(n > 3 ? plain : inner::deeper::add)<<<2, 32>>>(y, 1);",
     "array_of_kernels": "void (*k[2])(float*, float) = {inner::deeper::add, plain}; (k[1])<<<2, 32>>>(y, 1);",
+    "element_of_an_array": "void (*k[2])(float*, float) = {nullptr, plain}; k[n > 3]<<<2, 32>>>(y, 1);",
+    "member": "Choice c{{plain, 2}}; c.inner.kernel<<<c.inner.blocks, 32>>>(y, 1);",
+    "member_by_a_pointer": "const Choice c[2] = {{{plain, 2}}}, *p = c; p->inner.kernel<<<2, 32>>>(y, 1);",
+    "member_of_an_element": "Choice c[2] = {{{plain, 2}}}; c[n - 64].inner.kernel<<<2, 32>>>(y, 1);",
     "lambda": "auto go = [&](int blocks) { plain<<<blocks, 32>>>(y, 1); }; go(2);",
     "template_function": "call<32>(y);",
     "member_function": "Maker<2>().launch(y);",
@@ -109,6 +113,7 @@ template <int N> __global__ void many(float* y) {
     for (int k = 0; k < N; ++k) y[blockIdx.x * blockDim.x + threadIdx.x] += 1.0f / N;
 }
 }  // namespace inner
+struct Choice { struct { void (*kernel)(float*, float); int blocks; } inner; };
 template <int B> void call(float* y) { fixed<1><<<2, B>>>(y); }
 template <int G> struct Maker { void launch(float* y) { typed<float><<<G, 32>>>(y, 1); } };
 #define LAUNCH(kernel, grid, block, ...) kernel<<<grid, block>>>(__VA_ARGS__)

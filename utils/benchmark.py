@@ -7,13 +7,16 @@ prints what it measured, unless --output says where to write it.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 import kernels
 from kernels import LADDERS, WORKLOADS, Rung, Workload
@@ -85,6 +88,17 @@ def record(
     return rows, failures
 
 
+def _compile(rungs: list[Rung]) -> Callable[[str], Callable]:
+    """Compile all kernels at a time, as a compiler uses one core; returns the function that gives each."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        started = {
+            rung.name: pool.submit(kernels.load, rung.name) for rung in rungs if not _too_old_for(rung)
+        }
+        for future in tqdm(as_completed(started.values()), "compiling", len(started), leave=False):
+            future.result()
+    return lambda name: started[name].result()
+
+
 def _too_old_for(rung: Rung) -> bool:
     return torch.cuda.is_available() and compute_capability() < rung.sm
 
@@ -146,8 +160,9 @@ def main(argv: list[str] | None = None) -> int:
         print("make bench needs an NVIDIA GPU, its driver, and nvcc (pip install '.[gpu]').", file=sys.stderr)
         return 1
     else:
+        load = _compile(rungs)
         ceilings = measure_ceilings()
-        rows, failures = record(workloads, rungs, kernels.load, ceilings=ceilings, **settings)
+        rows, failures = record(workloads, rungs, load, ceilings=ceilings, **settings)
         where = machine()
 
     timings = Timings(where, rows, live=True, ceilings=ceilings)

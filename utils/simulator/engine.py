@@ -48,6 +48,10 @@ DETAILS = (
     "wild-jump",
     "array-index",
     "shared-address",
+    "copied",
+    "copy-under-way",
+    "copy-not-committed",
+    "copy-handed",
 )
 NO_REGION = -(2**31)
 EVERY_WARP = 2**32 - 1

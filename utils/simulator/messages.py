@@ -279,8 +279,40 @@ class _Story:
             "which nobody has written: torch::empty is garbage until then."
         )
 
+    def _copy(self) -> str:
+        """A race with an asynchronous copy."""
+        e = self.e
+        name, _, index = self._shared()
+        what = f"element {index} of {name} in shared memory"
+        own = _triple(e.thread) == _triple(e.other_thread)
+        copy = f"the copy (cp.async){'' if own else f' of {self.other}'} issued{self.at_other_line}"
+        early = "Where others still read what was there, __syncthreads() comes before the copy."
+        if self.detail == "copied":
+            return (
+                f"{self.who} {_DOING[e.access]} {what}, which {copy} writes, with nothing to order the two: "
+                "a wait for a copy tells its own thread alone that it has arrived. Put __syncthreads() "
+                f"between the wait and what others read. {early}"
+            )
+        text = f"{self.who} {_DOING[e.access]} {what}, but {copy} was not waited for:"
+        comes = f"comes before {'reading' if e.access == 0 else 'writing'}"
+        if self.detail == "copy-handed":
+            text += f" a wait of the cuda::barrier or cuda::pipeline that it was made with {comes}."
+        else:
+            then = "" if own else " by the thread that copies, and then __syncthreads(),"
+            text += f" cp.async.wait_group / __pipeline_wait_prior(N){then} {comes}."
+        if self.detail == "copy-not-committed":
+            text += (
+                " Waits are for groups of copies, and no cp.async.commit_group / __pipeline_commit() has put "
+                "this one into a group."
+            )
+        elif self.detail == "copy-under-way":
+            text += " It leaves out the latest N groups: N is 0 where the last one is needed."
+        return text if own else f"{text} {early}"
+
     def _race(self) -> str:
         e = self.e
+        if self.detail.startswith("cop"):
+            return self._copy()
         if e.space == 1:
             name, _, index = self._shared()
             what = f"element {index} of {name} in shared memory"
@@ -349,7 +381,8 @@ class _Story:
     def _deadlock(self) -> str:
         if self.detail == "whole-warp-waits":
             return (
-                f"{self.who} waits in a matrix operation (wmma), to which not all 32 lanes of its warp come. "
+                f"{self.who} waits in a matrix operation (wmma, or ldmatrix and mma in PTX), to which not "
+                "all 32 lanes of its warp come. "
                 "A warp loads, multiplies and stores a matrix together: let all of its lanes make the same "
                 "call, and blocks have a multiple of 32 threads."
             )

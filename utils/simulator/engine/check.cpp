@@ -7,9 +7,6 @@
 
 namespace sim {
 
-static constexpr unsigned kPcBits = 28;  // a cell's library is far below 256 MB
-static constexpr uint32_t kPcMask = (1u << kPcBits) - 1;
-
 // Whether 32 marks of shared memory in a row are one of two.
 SIM_WIDE static bool all_quiet(const uint32_t* marks, uint32_t all, uint32_t mine) {
     uint32_t loud = 0;
@@ -93,11 +90,19 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
         return acquired && released && released[other.block()].load();
     };
     auto overlaps = [&](Id writer) { return unordered(writer, me) || (parts_met_ && unmet(t, writer)); };
+    auto meets_writer = [&](size_t granule, Id writer, uint32_t writer_pc) {
+        Error e = race_error(t, region, granule << region->granule_shift, bytes, access, pc, writer,
+                             writer_pc & kPcMask, true);
+        if (writer.has(Id::kCopied)) e.detail = kCopied;
+        raise(e);
+    };
     // Which bytes of the granule: neighbours may write the halves of one word without touching each other's.
     const unsigned granule = 1u << region->granule_shift;
     const uint32_t part = bytes >= granule ? 0xf : ((1u << bytes) - 1) << (offset & (granule - 1));
     for (size_t g = from; g <= to; ++g) {
         Cell& cell = region->cells[g];
+        if (copied_ && region->space == kShared && region->copying[g])
+            raise(under_way_error(t, region, g, bytes, access, pc));
         if (access != kStore) check_written(t, region, g, bytes, pc);  // an atomic operation reads, too
         if (access == kLoad) {
             // Readers of different bytes cannot be told apart in one record: the last of them stays.
@@ -117,8 +122,7 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
             const uint32_t written = cell.writer_pc.load(std::memory_order_relaxed);
             if (writer && overlaps(writer) && (written >> kPcBits & part) &&
                 !writer.has(Id::kCompareAndSwap) && !released_by(writer))
-                raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer,
-                                 written & kPcMask, true));
+                meets_writer(g, writer, written);
             if (region->quiet && writer && read == 0xf) {
                 const Id readers{joined};
                 const uint32_t tag = readers.has(Id::kWarps)     ? all_tag_
@@ -140,8 +144,7 @@ void Worker::check_cells(Thread* t, Region* region, size_t offset, unsigned byte
                        read = cell.reader_pc.load(std::memory_order_relaxed);
         if (writer && overlaps(writer) && (written >> kPcBits & part) &&
             !(access >= kAtomic && writer.has(Id::kAtomic)) && !released_by(writer))
-            raise(race_error(t, region, g << region->granule_shift, bytes, access, pc, writer,
-                             written & kPcMask, true));
+            meets_writer(g, writer, written);
         const Id reader{cell.reader.load(std::memory_order_seq_cst)};
         if (reader && access != kCompareAndSwap && readers_unordered(reader, me) &&
             (read >> kPcBits & part) && !released_by(reader)) {

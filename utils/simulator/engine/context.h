@@ -39,7 +39,8 @@ struct Region {
     // In this launch, of a tensor whose readers are not recorded (Context::reads): has it been read, and has
     // it been written? Both at once, and the call must be run again with the readers recorded.
     std::atomic<bool> read{false}, stored{false};
-    uint32_t* quiet = nullptr;  // of shared memory, a word a granule: see Worker::check
+    uint32_t* quiet = nullptr;    // of shared memory, a word a granule: see Worker::check
+    uint32_t* copying = nullptr;  // likewise: see Worker::start_copy
     const SimSharedSite* site = nullptr;
     int off_limits = 0;  // why the kernel may not touch it (Detail), where that is so
     bool contains(uintptr_t a) const { return a - base < bytes; }
@@ -98,10 +99,14 @@ enum Detail {
     kHostTensor,      // a tensor on the CPU
     kHostVariable,    // the launcher's own stack
     kOutOfMemory,
-    kConstant,   // a write to __constant__ memory
-    kWildJump,   // a call to where no function is
-    kArrayIndex,    // beyond the bounds of an array's declaration
-    kSharedAddress  // a number that is no place in shared memory
+    kConstant,       // a write to __constant__ memory
+    kWildJump,       // a call to where no function is
+    kArrayIndex,     // beyond the bounds of an array's declaration
+    kSharedAddress,  // a number that is no place in shared memory
+    kCopied,         // one of the two is an asynchronous copy, which its thread has waited for
+    kCopyUnderWay,   // or has not
+    kCopyNotCommitted,
+    kCopyHanded  // to a cuda::barrier or cuda::pipeline
 };
 
 struct Counts {

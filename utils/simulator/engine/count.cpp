@@ -107,6 +107,8 @@ static unsigned count_wavefronts(uint32_t mask, const uint64_t* addresses, unsig
 }
 
 void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* addresses) {
+    if ((word & kCopying) == kCopying)
+        return process_copying(warp, mask, static_cast<int>(word & 7), addresses);
     const Access access = static_cast<Access>(word & 3);
     const Space space = static_cast<Space>(word >> 2 & 1);
     const unsigned bytes = 1u << (word >> 3 & 7);

@@ -16,8 +16,8 @@ namespace sim {
 struct Id {
     uint64_t bits;
     static constexpr uint64_t kAtomic = 1, kBlocks = 2, kThreads = 4,
-                              kWarps = 8;           // the last three of readers
-    static constexpr uint64_t kCompareAndSwap = 2;  // of a writer
+                              kWarps = 8;                        // the last three of readers
+    static constexpr uint64_t kCompareAndSwap = 2, kCopied = 4;  // of a writer
     // The last epochs that can be told apart. What is so late that it shares one of these counts as ordered:
     // a race may go unseen there, but no correct kernel is accused.
     static constexpr uint32_t kLastEpoch = 0x3fff, kLastWarpEpoch = 1023;
@@ -43,6 +43,9 @@ inline bool unordered(Id a, Id b) {
     if (a.warp() != b.warp()) return true;
     return a.warp_epoch() == b.warp_epoch() && a.warp_epoch() != Id::kLastWarpEpoch;
 }
+
+constexpr unsigned kPcBits = 28;  // a cell's library is far below 256 MB
+constexpr uint32_t kPcMask = (1u << kPcBits) - 1;
 
 // No granule bears this mark of being quiet (Worker::check).
 constexpr uint32_t kNoTag = ~uint32_t(0);

@@ -20,6 +20,7 @@ Region* Worker::new_shared(const SimSharedSite* site, size_t bytes, size_t align
     region->granule_shift = granule >= 4 ? 2 : granule >= 2 ? 1 : 0;
     region->cells = arena_cells_ + cells_used_;
     region->quiet = arena_quiet_ + cells_used_;
+    region->copying = arena_copying_ + cells_used_;
     cells_used_ += (bytes >> region->granule_shift) + 1;
     arena_used_ += bytes;
     if (context->checked)

@@ -22,14 +22,16 @@ Worker::Worker() : traces_(new Trace[32]), site_slots_(4096, -1) {
         mmap(nullptr, kArena, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     arena_cells_ = static_cast<Cell*>(mmap(nullptr, kArena * sizeof(Cell), PROT_READ | PROT_WRITE,
                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-    arena_quiet_ = static_cast<uint32_t*>(mmap(nullptr, kArena * sizeof(uint32_t), PROT_READ | PROT_WRITE,
-                                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    for (uint32_t** marks : {&arena_quiet_, &arena_copying_})
+        *marks = static_cast<uint32_t*>(mmap(nullptr, kArena * sizeof(uint32_t), PROT_READ | PROT_WRITE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
 }
 
 Worker::~Worker() {
     munmap(arena_, kArena);
     munmap(static_cast<void*>(arena_cells_), kArena * sizeof(Cell));
     munmap(arena_quiet_, kArena * sizeof(uint32_t));
+    munmap(arena_copying_, kArena * sizeof(uint32_t));
 }
 
 void Worker::run(Context* c, Launch* launch, const SimLaunch* config, int launch_index, void (*body)(void*),
@@ -82,6 +84,7 @@ void Worker::run_block(uint64_t linear) {
     acquired = fenced = false;
     epoch_ = 0;
     arena_used_ = kGap, static_used_ = 0, shared_count_ = 0, dynamic_ = nullptr;
+    forget_copies();
     if (cells_used_) memset(static_cast<void*>(arena_cells_), 0, cells_used_ * sizeof(Cell));
     cells_used_ = 0;
     pending_.clear();

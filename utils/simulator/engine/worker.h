@@ -14,7 +14,8 @@ namespace sim {
 
 enum State : uint8_t { kReady, kFull, kAtBarrier, kAtWarp, kAtGate, kDone };
 
-constexpr uint64_t kMemory = 0x80;  // bit of a trace word's kind: an access, not a basic block
+constexpr uint64_t kMemory = 0x80;   // bit of a trace word's kind: an access, not a basic block
+constexpr uint64_t kCopying = 0x38;  // in place of the access's width: what the lane does with its copies
 
 // An event of a lane between two points of synchronisation. `word` orders and identifies it: deepest call
 // first, then lowest address of code, then the call path and what it does, so that equal words are one
@@ -86,6 +87,18 @@ struct Pending {  // a read of memory nobody has written; an error unless it tur
 
 // More than any GPU's shared memory: gaps between variables included.
 constexpr size_t kArena = 1 << 20;
+struct Copy {  // an asynchronous one that nobody has waited for (copies.cpp)
+    Region* region;
+    uint32_t first, granules;
+    uint32_t thread, group;
+    uintptr_t gate;  // the cuda::barrier that it was handed to, 0: none
+    uint32_t phase;
+};
+struct Groups {  // a thread's copies, by groups that it has committed; those of the next are not yet
+    uint32_t committed = 0;
+    std::vector<uint32_t> copies;
+};
+
 constexpr size_t kGap = 256;  // unowned bytes around every shared variable
 
 class Worker {
@@ -109,6 +122,7 @@ class Worker {
     int barrier(int op, int predicate, int line);
     void wait_for_change(const uint32_t* word, uint32_t old, int line);
     void check_matrix(const void* matrix, size_t stride, Access access, uint64_t pc);
+    void report_copying(int event, const void* place, unsigned number, uint64_t pc);
     void record(uintptr_t address, unsigned size_log2, Access access, uint64_t pc);
     void enter_function(uint64_t pc);
     void leave_function();
@@ -155,6 +169,15 @@ class Worker {
     static void name_region(Error* e, const Region* region, int64_t offset);
     Region* new_shared(const SimSharedSite* site, size_t bytes, size_t alignment, size_t granule);
     Counts* counts_of(uint64_t pc, uint32_t what, uint32_t bytes);
+    void process_copying(int warp, uint32_t mask, int event, const uint64_t* addresses);
+    void start_copy(const Thread& t, uintptr_t to, uint32_t bytes);
+    void await_groups(const Thread& t, uint32_t last);
+    void hand_copies(Groups& groups, uintptr_t gate, uint32_t phase);
+    void pass_gate(uintptr_t gate, uint32_t phase);
+    void end_copy(uint32_t index, uint64_t writer);
+    void forget_copies();
+    Error under_way_error(const Thread* t, const Region* region, size_t granule, unsigned bytes,
+                          Access access, uint32_t pc) const;
     Error race_error(const Thread* t, const Region* region, size_t offset, unsigned bytes, Access access,
                      uint32_t pc, Id other, uint32_t other_pc, bool other_known) const;
 
@@ -187,6 +210,12 @@ class Worker {
     SimSharedSite dynamic_site_{};
     Cell* arena_cells_ = nullptr;
     uint32_t* arena_quiet_ = nullptr;
+    // Asynchronous copies of the block: the numbers that granules bear, less one, are indices of copies_.
+    uint32_t* arena_copying_ = nullptr;
+    bool copied_ = false;
+    std::vector<Copy> copies_;
+    std::vector<uint32_t> free_copies_, handed_;
+    std::vector<Groups> groups_;  // by thread
     // What marks a granule as quiet (see check) for all warps and for one, until the next synchronisation.
     uint32_t tag_ = 0, all_tag_ = 0, warp_tags_[32] = {};
     size_t cells_used_ = 0;

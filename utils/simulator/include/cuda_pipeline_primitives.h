@@ -11,5 +11,8 @@ __forceinline__ void __pipeline_memcpy_async(void* destination, const void* sour
             "__pipeline_memcpy_async of other than 4, 8 or 16 bytes, or with more zeros than bytes", line);
     sim::copy_piece(destination, source, size, zfill);
 }
-inline void __pipeline_commit() {}
-inline void __pipeline_wait_prior(size_t) {}
+__forceinline__ void __pipeline_commit() { sim::commit_copies(); }
+// At most eight groups are told apart, as in CUDA's own header.
+__forceinline__ void __pipeline_wait_prior(size_t prior) {
+    sim::await_copies(prior < 8 ? static_cast<unsigned>(prior) : 8);
+}

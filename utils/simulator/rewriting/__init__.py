@@ -6,6 +6,7 @@ never change.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from utils.simulator.rewriting.tokens import in_directive, on_directives, tokeni
 from utils.simulator.rewriting.variables import gather_constants, rename_dimensions
 
 __all__ = ["rewrite", "rewrite_all"]
+
+_CUDA = re.compile(r"\b__(?:device|global|shared|constant)__\b|<<<")
 
 
 def rewrite_all(text: str, include_paths: Iterable[str | Path], copies: Path) -> str:
@@ -39,6 +42,9 @@ def rewrite(text: str, headers: Headers | None = None, place: Path | None = None
             wrong operands.
     """
     tokens = tokenize(text)
+    if place is not None and not _CUDA.search(text):  # plain C++: only what it includes is of interest
+        headers.redirect(tokens, place)
+        return "".join(token.text for token in tokens)
     refuse(tokens)
     if headers is not None:
         headers.redirect(tokens, place)

@@ -1,4 +1,4 @@
-"""The PTX instructions that the simulator knows: how each is written, and the function of sim/ptx.h that does it."""
+"""The PTX instructions that the simulator knows: how each is written, and what of sim/ptx.h does it."""
 
 from __future__ import annotations
 

@@ -124,7 +124,10 @@ def _macros(tokens: list[Token]) -> set[str]:
 
 
 def _kernel_start(result: list[Token]):
-    """Where in `result` the expression before <<< begins: name, ns::name, name<args>, or (expression)."""
+    """Where in `result` the expression before <<< begins.
+
+    It is a name, ns::name, name<args>, a member such as tiles[2].kernel, or an expression in parentheses.
+    """
     solid = [k for k, t in enumerate(result) if t.solid]
     if not solid:
         return None
@@ -146,7 +149,10 @@ def _kernel_start(result: list[Token]):
         return None
 
     def name_back(p):
-        """Start of one `name` or `name<args>` that ends at p."""
+        """Start of one `name`, `name<args>` or `name[index]` that ends at p."""
+        while p is not None and p >= 0 and result[solid[p]].text == "]":
+            p = skip_back("[", "]", p)
+            p = None if p is None else p - 1
         if p is None or p < 0:
             return None
         if result[solid[p]].text in (">", ">>>"):
@@ -162,9 +168,9 @@ def _kernel_start(result: list[Token]):
     p = name_back(p)
     if p is None:
         return None
-    while p >= 1 and result[solid[p - 1]].text in ("::", "template"):
+    while p >= 1 and result[solid[p - 1]].text in ("::", "template", ".", "->"):
         p -= 1
-        before = name_back(p - 1) if result[solid[p]].text == "::" else p
+        before = p if result[solid[p]].text == "template" else name_back(p - 1)
         if before is None or result[solid[before]].text in ("return", "else", "do"):
             break
         p = before

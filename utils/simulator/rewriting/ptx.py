@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import dataclass
 
 from utils.errors import CompileError
-from utils.simulator.rewriting.instructions import WHAT_IS_KNOWN, Instruction, Operand, find
+from utils.simulator.rewriting.instructions import WHAT_IS_KNOWN, Operand, find
 from utils.simulator.rewriting.tokens import (
     Token,
     closing_parenthesis,
@@ -20,15 +19,15 @@ _ASM = ("asm", "__asm__", "__asm")
 _QUALIFIERS = ("volatile", "__volatile__", "__volatile")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _RAW = re.compile(r'R"([^(]*)\((.*)\)\1"', re.DOTALL)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}  # in a literal; any other character stands for itself
 # In an instruction: registers in braces, an address in brackets, or one register or number.
-_WRITTEN = re.compile(r"\{([^{}]*)\}|\[((?:%\[\w+\]|[^\[\]])*)\]|((?:%\[\w+\]|[^,\s{}\[\]])+)")
+_WRITTEN = re.compile(r"\{([^{}]*)\}|\[([^\[\]]*)\]|([^,\s{}\[\]]+)")
 
 
 @dataclass(frozen=True)
 class _Given:
-    """An operand as C++ gives it: `[name] "constraint"(expression)`."""
+    """An operand as C++ gives it: `"constraint"(expression)`."""
 
-    name: str
     constraint: str
     expression: str
 
@@ -75,13 +74,14 @@ class _Statement:
         ]
 
     def _operand(self, tokens: list[Token]) -> _Given:
-        found = re.fullmatch(
-            r'\s*(?:\[\s*(\w+)\s*\])?\s*((?:"[^"]*"\s*)+)\((.*)\)\s*', _plain(tokens), re.DOTALL
-        )
+        text = _plain(tokens).strip()
+        found = re.fullmatch(r'((?:"[^"]*"\s*)+)\((.*)\)', text, re.DOTALL)
         if not found:
-            raise self.wrong(f'an operand of asm is written "r"(variable), not {_plain(tokens).strip()}')
-        name, constraint, expression = found.groups()
-        return _Given(name or "", re.sub(r'["\s&]', "", constraint), expression)
+            named = text.startswith("[")
+            why = ", and nvcc knows it by its number alone: %0, %1 and so on" if named else ""
+            raise self.wrong(f'an operand of asm is written "r"(variable), not {text}{why}')
+        constraint, expression = found.groups()
+        return _Given(re.sub(r'["\s&]', "", constraint), expression)
 
 
 def rewrite_ptx(tokens: list[Token]) -> list[Token]:
@@ -121,12 +121,12 @@ def _call(statement: _Statement) -> str:
 
 
 def _arguments(statement: _Statement, name: str, rest: str, operands: list[Operand]) -> list[str]:
+    given = statement.given
     written = list(_WRITTEN.finditer(rest))
     needed = [o for o in operands if not o.optional]
     if not len(needed) <= len(written) <= len(operands) or _WRITTEN.sub("", rest).strip(", \t\n"):
         counts = " or ".join(str(n) for n in dict.fromkeys((len(needed), len(operands))))
-        raise statement.wrong(f"{name} has {counts} operands, not {len(written)}")
-    given = statement.given
+        raise statement.wrong(f"{name}: the number of operands is {counts}, not {len(written)}")
     arguments = []
     for place, operand in zip(written, operands, strict=False):
         braces, brackets, plain = place.groups()
@@ -149,17 +149,13 @@ def _expression(
         return f"sim::ptx::plus({base}, {_expression(statement, name, offset[2], given, Operand('n'))})"
     if re.fullmatch(r"-?(?:0[xX][0-9a-fA-F]+|\d+)", register) and "n" in operand.constraints:
         return register
-    reference = re.fullmatch(r"%(?:(\d+)|\[(\w+)\])", register)
-    if not reference:
+    number = re.fullmatch(r"%(\d+)", register)
+    if not number:
         raise statement.wrong(f"{name}: {register or 'nothing'} is no operand here: write %0, %1 and so on")
-    number, called = reference.groups()
-    if number is not None:
-        chosen = given[int(number)] if int(number) < len(given) else None
-    else:
-        chosen = next((g for g in given if g.name == called), None)
-    if chosen is None:
+    if int(number[1]) >= len(given):
         have = f"%0 to %{len(given) - 1}" if given else "none"
         raise statement.wrong(f"{name}: there is no operand {register}; this asm has {have}")
+    chosen = given[int(number[1])]
     kind, letter = chosen.constraint.rstrip("nrlfhd"), chosen.constraint.lstrip("=+")
     if letter not in tuple(operand.constraints):
         wanted = " or ".join(f'"{"=" if operand.written else ""}{c}"' for c in operand.constraints)
@@ -168,7 +164,7 @@ def _expression(
         raise statement.wrong(f'{name} writes {register}: its constraint is "={letter}" or "+{letter}"')
     if not operand.written and kind == "=":
         raise statement.wrong(f'{name} reads {register}, too: its constraint is "+{letter}", not "={letter}"')
-    return f"({chosen.expression})"
+    return f"sim::ptx::{'out' if operand.written else 'in'}_{letter}({chosen.expression})"
 
 
 def _next_solid(tokens: list[Token], k: int) -> int:
@@ -201,4 +197,5 @@ def _content(token: Token) -> str:
     """What a string literal says."""
     if token.kind == "raw":
         return _RAW.search(token.text)[2]
-    return ast.literal_eval(token.text[token.text.index('"') :].replace("\\\n", ""))
+    text = token.text[token.text.index('"') + 1 : -1].replace("\\\n", "")
+    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), text)

@@ -124,6 +124,18 @@ void sim_compare_and_swap(const void* address, int bytes);
 // Called by the implementations of wide or asynchronous copies, which touch memory in uninstrumented code.
 void sim_read(const void* address, int bytes);
 void sim_write(void* address, int bytes);
+// What a thread does with its asynchronous copies. After the accesses of each copy: where it goes and how
+// many bytes; at a wait: how many groups may still be under way. A cuda::barrier that copies were handed to
+// is a gate, which those pass who wait for its phase.
+enum SimCopying {
+    SIM_COPY_STARTED,
+    SIM_COPY_COMMITTED,
+    SIM_COPY_AWAITED,
+    SIM_COPY_ALL_AWAITED,
+    SIM_COPY_HANDED,
+    SIM_COPY_GATE_PASSED
+};
+void sim_copying(int event, const void* place, unsigned number, uint64_t pc);
 // For functions of headers that report accesses one by one with sim_access_slow: where they were called.
 uint64_t sim_here();
 void sim_check_matrix(const void* matrix, size_t stride_in_bytes, int access, uint64_t pc);

@@ -1,6 +1,5 @@
-// Asynchronous copies, done at once: nobody may look before the wait, so a correct kernel cannot tell. A
-// kernel that forgets the wait can not be told apart either: what the GPU would read too early is here
-// already. Forgetting the barrier after the wait is seen, as a race with the thread that copied.
+// Asynchronous copies, done at once: nobody may look before the wait, so a correct kernel cannot tell.
+// Checked builds tell the engine what is under way until somebody waits for it (engine/copies.cpp).
 #pragma once
 
 namespace sim {
@@ -11,17 +10,47 @@ inline SIM_RAW void copy_bytes(void* destination, const void* source, size_t byt
     __builtin_memset(to + bytes, 0, zeros);
 }
 // One load and one store of 1, 2, 4, 8 or 16 bytes, as the hardware's cp.async makes; both must be aligned to
-// them. Where the last bytes are filled with zeros, only what is before them is read.
+// all of them. Where the last bytes are filled with zeros, only what is before them is read.
 inline SIM_RAW void report_copy(void* destination, const void* source, size_t bytes, size_t zeros,
                                 uint64_t pc) {
     if (!sim_running) return;
     const unsigned log2 = static_cast<unsigned>(__builtin_ctzll(bytes));
-    if (!zeros)
+    const bool misaligned = reinterpret_cast<size_t>(source) & (bytes - 1);
+    if (!zeros || (misaligned && zeros < bytes))
         sim_access_slow(source, log2, 0, pc);
     else
         sim_access_range(source, bytes - zeros, 0, pc);
     sim_access_slow(destination, log2, 1, pc);
+    sim_copying(SIM_COPY_STARTED, destination, static_cast<unsigned>(bytes), pc);
 }
+// Of the thread's own copies: closing a group, and waiting for all groups but the latest few.
+__forceinline__ void commit_copies() {
+#if defined(SIM_CHECKED)
+    sim_copying(SIM_COPY_COMMITTED, nullptr, 0, sim_here());
+#endif
+}
+__forceinline__ void await_copies(unsigned still_under_way) {
+#if defined(SIM_CHECKED)
+    sim_copying(SIM_COPY_AWAITED, nullptr, still_under_way, sim_here());
+#endif
+}
+__forceinline__ void await_all_copies() {
+#if defined(SIM_CHECKED)
+    sim_copying(SIM_COPY_ALL_AWAITED, nullptr, 0, sim_here());
+#endif
+}
+// The end of a barrier's phase is the end of copies that were handed to it.
+__forceinline__ void hand_copies(const void* barrier, uint32_t phase) {
+#if defined(SIM_CHECKED)
+    sim_copying(SIM_COPY_HANDED, barrier, phase & 0xffff, sim_here());
+#endif
+}
+__forceinline__ void pass_gate(const void* barrier, uint32_t phase) {
+#if defined(SIM_CHECKED)
+    sim_copying(SIM_COPY_GATE_PASSED, barrier, phase & 0xffff, sim_here());
+#endif
+}
+
 __forceinline__ void copy_piece(void* destination, const void* source, size_t bytes, size_t zeros = 0) {
 #if defined(SIM_CHECKED)
     report_copy(destination, source, bytes, zeros, sim_here());
@@ -49,10 +78,6 @@ __forceinline__ void copy_together(void* destination, const void* source, size_t
         copy_piece(to + before + k * width, from + before + k * width, width);
     for (size_t k = before + pieces * width + rank; k < bytes; k += size) copy_piece(to + k, from + k, 1);
 }
-
-}  // namespace sim
-
-namespace sim {
 
 // The alignment that a copy may count on: of cuda::aligned_size_t what it says, else that of the elements.
 template <class T>

@@ -25,6 +25,7 @@ struct Phases {
         }
         return phase;
     }
+    SIM_RAW uint32_t current() const { return ended; }
     SIM_RAW void expect_fewer() { --expected; }
     // Waits until more than `phase` phases have ended. Checked builds wait even if they have: that is where
     // the engine learns that what the others did before they arrived is over.

@@ -3,44 +3,29 @@
 #pragma once
 #include "../cuda_runtime.h"
 #include "copy.h"
+#include "ptx_operands.h"
 #include "round16.h"
 
 namespace sim::ptx {
 
-// [%0 + 16]
-__forceinline__ uint32_t plus(uint32_t shared, int offset) { return shared + offset; }
-template <class T>
-__forceinline__ const void* plus(T global, long long offset) {
-    return (const char*)global + offset;
-}
-
-__forceinline__ void copy(uint32_t to, const void* from, int bytes, int read, bool known,
-                          const char* refusal) {
+__forceinline__ void copy(Shared to, const void* from, int bytes, int read, bool known, const char* refusal) {
     if (!known || read < 0 || read > bytes) sim_refuse(refusal, sim_here());
-    copy_piece(sim_shared_at(to, sim_here()), from, bytes, bytes - read);
+    copy_piece(sim_shared_at(to.offset, sim_here()), from, bytes, bytes - read);
 }
-// Of the `bytes` at `to`, those behind the first `read` become zeros. `from` is a pointer or its number.
-template <class T>
-__forceinline__ void copy_ca(uint32_t to, T from, int bytes, int read) {
-    copy(to, (const void*)from, bytes, read, bytes == 4 || bytes == 8 || bytes == 16,
+// Of the `bytes` at `to`, those behind the first `read` become zeros.
+__forceinline__ void copy_ca(Shared to, const void* from, int bytes, int read) {
+    copy(to, from, bytes, read, bytes == 4 || bytes == 8 || bytes == 16,
          "cp.async.ca of other than 4, 8 or 16 bytes, or that reads more than it writes,");
 }
-template <class T>
-__forceinline__ void copy_ca(uint32_t to, T from, int bytes) {
-    copy_ca(to, from, bytes, bytes);
-}
-template <class T>
-__forceinline__ void copy_cg(uint32_t to, T from, int bytes, int read) {
-    copy(to, (const void*)from, bytes, read, bytes == 16,
+__forceinline__ void copy_ca(Shared to, const void* from, int bytes) { copy_ca(to, from, bytes, bytes); }
+__forceinline__ void copy_cg(Shared to, const void* from, int bytes, int read) {
+    copy(to, from, bytes, read, bytes == 16,
          "cp.async.cg of other than 16 bytes, or that reads more than it writes,");
 }
-template <class T>
-__forceinline__ void copy_cg(uint32_t to, T from, int bytes) {
-    copy_cg(to, from, bytes, bytes);
-}
-__forceinline__ void commit_group() {}
-__forceinline__ void wait_group(int) {}
-__forceinline__ void wait_all() {}
+__forceinline__ void copy_cg(Shared to, const void* from, int bytes) { copy_cg(to, from, bytes, bytes); }
+__forceinline__ void commit_group() { commit_copies(); }
+__forceinline__ void wait_group(int still_under_way) { await_copies(still_under_way); }
+__forceinline__ void wait_all() { await_all_copies(); }
 
 // Rounded to nearest, ties away from zero.
 inline SIM_RAW uint32_t rounded_to_tf32(float x) {
@@ -82,13 +67,13 @@ struct Matrices : SimCollective {
     }
 };
 template <bool transposed>
-SIM_RAW __attribute__((noinline)) Registers load_matrices(int count, uint32_t address, int statement,
+SIM_RAW __attribute__((noinline)) Registers load_matrices(int count, Shared address, int statement,
                                                           uint64_t pc) {
     Matrices<transposed> matrices;
     matrices.work = &Matrices<transposed>::hand_out;
     matrices.count = count;
     if (sim_lane() < 8u * count) {
-        const void* row = sim_shared_at(address, pc);
+        const void* row = sim_shared_at(address.offset, pc);
 #if defined(SIM_CHECKED)
         sim_access_slow(row, 4, 0, pc);
 #endif
@@ -98,17 +83,17 @@ SIM_RAW __attribute__((noinline)) Registers load_matrices(int count, uint32_t ad
     return matrices.got;
 }
 template <bool transposed, class T>
-__forceinline__ void ldmatrix(int statement, T& a, uint32_t address) {
+__forceinline__ void ldmatrix(int statement, T& a, Shared address) {
     const Registers got = load_matrices<transposed>(1, address, statement, sim_here());
     a = got.x[0];
 }
 template <bool transposed, class T>
-__forceinline__ void ldmatrix(int statement, T& a, T& b, uint32_t address) {
+__forceinline__ void ldmatrix(int statement, T& a, T& b, Shared address) {
     const Registers got = load_matrices<transposed>(2, address, statement, sim_here());
     a = got.x[0], b = got.x[1];
 }
 template <bool transposed, class T>
-__forceinline__ void ldmatrix(int statement, T& a, T& b, T& c, T& d, uint32_t address) {
+__forceinline__ void ldmatrix(int statement, T& a, T& b, T& c, T& d, Shared address) {
     const Registers got = load_matrices<transposed>(4, address, statement, sim_here());
     a = got.x[0], b = got.x[1], c = got.x[2], d = got.x[3];
 }
