@@ -2,6 +2,7 @@
 
 import torch
 
+from kernels import Rounding
 from utils.check import Case
 from utils.exercise.helpers import call, conv1d_on
 from utils.exercise.spec import Exercise, Wrong
@@ -10,7 +11,7 @@ from utils.simulator import profile
 # Three taps and stride 1 alone. With one channel this rounds up to 6 times where a direct sum rounds 3 times,
 # and numbers up to 8 / 3 as large where all inputs are equal: 5.3. The same count with the absolute values of
 # these cases' random numbers gives at most 11.9 times the direct sum's bound.
-F23 = {"taps": (3,), "stride": False, "dilation": False, "growth": 12.0}
+F23 = {"taps": (3,), "stride": False, "dilation": False, "rounding": Rounding(growth=12.0)}
 
 MANY = [  # more than DEPTH channels, more than one block along q, an odd number of outputs
     Case("many channels", 2, 70, (301,), 3, (3,), padding=1, bias=True),
