@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 import kernels
-from kernels import WORKLOADS, Rounding, Workload
+from kernels import WORKLOADS, Rounding, Rung, Workload
 from utils import recordings
 from utils.autotune import best_tile
 from utils.check import TUNING, CheckError, exact_float32, magnitudes, poisoned, relative_bound
@@ -117,6 +117,17 @@ def bench(
     return _rows(workload, contenders, ceilings)
 
 
+def bench_ladder(fns: Mapping[str, Callable], workload: Workload | str, *, budget: float = 2.0) -> list[dict]:
+    """`bench` in every precision that any of the kernels computes in, each kernel in its own; fp32 always."""
+    rows = []
+    for precision in PRECISIONS:
+        members = {name: fn for name, fn in fns.items() if precision in kernels.rung(name).precisions}
+        if members or precision == "fp32":
+            with_tf32 = not any("tf32" in kernels.rung(name).precisions for name in fns)
+            rows += bench(members, workload, precision, budget=budget, with_tf32=with_tf32)
+    return rows
+
+
 def least_bytes(workload: Workload, precision: str) -> int:
     """Memory traffic when every number is read or written once, in the precision's type."""
     return find_precision(precision).bytes * workload.elements
@@ -159,6 +170,12 @@ def compute_capability() -> int:
     """Of this machine's GPU: 80 for 8.0."""
     major, minor = torch.cuda.get_device_capability()
     return 10 * major + minor
+
+
+def runs_on_this_gpu(rung: Rung) -> bool:
+    """Whether this machine's GPU has what a kernel needs; Hopper's own instructions no other GPU has."""
+    have = compute_capability()
+    return have // 10 == 9 if rung.sm == 90 else have >= rung.sm
 
 
 def has_precision(name: str) -> bool:
@@ -416,7 +433,7 @@ def compare_with_cudnn(
     if can_measure():
         fns = dict(kernels) if isinstance(kernels, Mapping) else {name: _load(name) for name in kernels}
         try:
-            return Timings(machine(), bench(fns, workload, budget=budget), live=True)
+            return Timings(machine(), bench_ladder(fns, workload, budget=budget), live=True)
         except (MemoryError, torch.cuda.OutOfMemoryError) as error:
             print(f"Not measured here: {str(error).splitlines()[0]}")
     return show_timings(workload.name, list(kernels))
