@@ -179,7 +179,7 @@ def conv2d(
         arguments["tile"] = tuned.tile
     if explain:
         print(choice if tuned is None else f"{choice}; {tuned}")
-    return launcher.nowait(*tensors, **arguments)
+    return launcher(*tensors, **arguments)
 
 
 def _layer(input, weight, stride, padding, dilation, groups, precision) -> Layer:
