@@ -7,8 +7,9 @@
 // last one leave.
 #include "channels_last.h"
 
-constexpr int WARPS = 8, WARP_M = 32, WARP_N = 64, STAGES = 2, RESIDENT = 1;
-static_assert(WARP_M == 32, "each lane finds a pixel");
+constexpr int WARPS = 8, STAGES = 2;
+constexpr int WARP_M = 32,
+              WARP_N = 64;  // pixels and output channels of a warp at a time; a lane finds a pixel
 constexpr unsigned PADDING = ~0u;
 
 __device__ __forceinline__ void multiply(float, float (&sum)[4], const uint32_t (&a)[4], uint32_t b0,
@@ -34,10 +35,8 @@ __device__ __forceinline__ void put(bf16* to, float x, float y) {
 }
 
 struct AsItIs {
-    template <class T>
-    __device__ T operator()(T x) const {
-        return x;
-    }
+    __device__ float operator()(float x) const { return x; }
+    __device__ bf16 operator()(bf16 x) const { return x; }
 };
 
 // f(row, piece) for every `threads`-th of rows x pieces, from `first` on: neighbours get neighbours.
@@ -54,14 +53,15 @@ __device__ __forceinline__ void for_pieces(int first, int threads, int rows, int
 
 // A block computes `part` output channels. A pixel and a filter have `pieces` pieces of 16 bytes.
 template <class T>
-__global__ void __launch_bounds__(32 * WARPS, RESIDENT)
+__global__ void __launch_bounds__(32 * WARPS)
     conv2d_mma_pointwise(const uint4* __restrict__ input, const uint4* __restrict__ weight,
                          const T* __restrict__ bias, T* __restrict__ output, Conv2d size, int pieces,
                          int part) {
-    // A lane stores RUN channels that lie side by side, 16 bytes. Its sums of FRAGMENTS products make them,
-    // two of each, as the rows of the weights are put in the order for that.
-    const int M = size.N * size.P * size.Q, K = size.K;
+    // A lane stores 16 bytes at once, RUN output channels that lie side by side. It has two sums in a row
+    // from each mma: the rows of the weights are put into such an order that FRAGMENTS of them go on where
+    // one ends.
     constexpr int RUN = 16 / sizeof(T), FRAGMENTS = RUN / 2;
+    const int M = size.N * size.P * size.Q, K = size.K;
     const int steps = (pieces + 1) / 2, wide = 2 * steps;
     const int pitch = wide + 1;  // odd: eight rows of one piece, a matrix of ldmatrix, lie in different banks
     extern __shared__ uint4 rows[];  // `part` of the weights, then STAGES tiles of each warp
@@ -141,7 +141,7 @@ __global__ void __launch_bounds__(32 * WARPS, RESIDENT)
 #pragma unroll
                 for (int i = 0; i < WARP_M / 8; ++i) {
                     const int m = tile * WARP_M + i * 8 + g;
-                    T* const to = output + (m * K + k);
+                    T* const to = output + (size_t(m) * K + k);
 #pragma unroll
                     for (int l = 0; l < WARP_N / 8; l += FRAGMENTS) {
                         alignas(16) T run[RUN];
@@ -159,10 +159,7 @@ __global__ void __launch_bounds__(32 * WARPS, RESIDENT)
                     }
                 }
             };
-            if (K % RUN == 0)
-                store(true);
-            else
-                store(false);
+            K % RUN == 0 ? store(true) : store(false);
         }
         __syncwarp();  // nobody reads the tile any more
         copy_tile(tile + STAGES * tiles_on, pixels);
@@ -177,16 +174,17 @@ static void launch(const torch::Tensor& input, const torch::Tensor& weight,
     C10_CUDA_CHECK(cudaGetDevice(&device));
     C10_CUDA_CHECK(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
     const int M = size.N * size.P * size.Q, pieces = ceil_div(size.C, int(16 / sizeof(T)));
-    const int64_t row_bytes = (ceil_div(pieces, 2) * 2 + 1) * int64_t(16),
-                  tile_bytes = STAGES * WARP_M * row_bytes;
-    // With many channels, fewer warps have room for their tiles. The weights get what these leave.
+    const int64_t row_bytes = int64_t(16) * (ceil_div(pieces, 2) * 2 + 1),
+                  warp_bytes = STAGES * WARP_M * row_bytes;
+    const int64_t chunks = ceil_div(size.K, WARP_N), chunk_bytes = WARP_N * row_bytes;
+    // Where there are so many channels that not everything fits: as many warps as leave half of the room to
+    // the weights, and several blocks for the same pixels, each with its part of the weights.
+    const int64_t reserved = std::min(chunks * chunk_bytes, std::max<int64_t>(most / 2, chunk_bytes));
     int warps = WARPS;
-    while (warps > 1 && warps * tile_bytes > most - std::min<int64_t>(most / 2, size.K * row_bytes))
-        warps /= 2;
-    const int room = std::max<int64_t>(1, (most - warps * tile_bytes) / row_bytes / WARP_N);
-    const int chunks = ceil_div(size.K, WARP_N), least = ceil_div(chunks, room);
-    const int part = ceil_div(chunks, least) * WARP_N, parts = ceil_div(size.K, part);
-    const int bytes = shared_bytes(kernel, part * row_bytes + warps * tile_bytes, "so many channels");
+    while (warps > 1 && warps * warp_bytes + reserved > most) warps /= 2;
+    const int64_t room = std::max<int64_t>(1, (most - warps * warp_bytes) / chunk_bytes);
+    const int part = ceil_div(chunks, ceil_div(chunks, room)) * WARP_N, parts = ceil_div(size.K, part);
+    const int bytes = shared_bytes(kernel, part * row_bytes + warps * warp_bytes, "so many channels");
     C10_CUDA_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, 32 * warps, bytes));
 
     const auto stream = at::cuda::getCurrentCUDAStream();
