@@ -23,11 +23,10 @@ __device__ __forceinline__ void multiply(bf16, float (&sum)[4], const uint32_t (
 
 // The multiplier would cut a float's last 13 bits off; rounded first, its error is smaller and has no
 // direction.
-__device__ __forceinline__ void round_piece(float, uint4& x) {
-    x = {to_tf32(__uint_as_float(x.x)), to_tf32(__uint_as_float(x.y)), to_tf32(__uint_as_float(x.z)),
-         to_tf32(__uint_as_float(x.w))};
+__device__ __forceinline__ uint4 rounded(uint4 x) {
+    return {to_tf32(__uint_as_float(x.x)), to_tf32(__uint_as_float(x.y)), to_tf32(__uint_as_float(x.z)),
+            to_tf32(__uint_as_float(x.w))};
 }
-__device__ __forceinline__ void round_piece(bf16, uint4&) {}
 
 __device__ __forceinline__ void put(float* to, float x, float y) { to[0] = x, to[1] = y; }
 __device__ __forceinline__ void put(bf16* to, float x, float y) {
@@ -94,9 +93,11 @@ __global__ void __launch_bounds__(32 * WARPS)
     };
     // What this thread has copied itself, before the others may see it.
     const auto round_rows = [&](int first, int threads, int count, uint4* at) {
-        if (sizeof(T) == 4)
-            for_pieces(first, threads, count, wide,
-                       [&](int row, int piece) { round_piece(T(), at[row * pitch + piece]); });
+        if (sizeof(T) == 2) return;
+        for_pieces(first, threads, count, wide, [&](int row, int piece) {
+            uint4& place = at[row * pitch + piece];
+            place = rounded(place);
+        });
     };
     int tile = blockIdx.x / parts * warps + warp;
 #pragma unroll
