@@ -9,6 +9,10 @@ import torch
 
 from kernels import ladders
 
+MANY_CHANNELS = (
+    32  # from here on Winograd's traffic is worth its fewer multiplications (lesson 12 counts both)
+)
+POINTWISE_CHANNELS = 128  # with more, few warps' pixels fit beside the weights
 FEW_CHANNELS = 4  # of the input: a product over them alone leaves most of a matrix tile empty
 
 
@@ -58,6 +62,27 @@ RULES: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
         "a filter a channel: memory is the limit, so every input is read once",
     ),
     (
+        "conv2d_rows",
+        lambda x: (
+            x.plain
+            and x.R == x.S
+            and x.S in (3, 5, 7)
+            and x.C * x.K <= FEW_CHANNELS
+            and x.precision != "bf16"
+        ),
+        "hardly any channels: a thread slides down the image, in float32",
+    ),
+    (
+        "conv2d_mma_pointwise",
+        lambda x: (
+            x.precision != "fp32"
+            and x.R == x.S == x.stride == 1
+            and x.padding == 0
+            and FEW_CHANNELS < x.C <= POINTWISE_CHANNELS
+        ),
+        "1x1 on tensor cores is a stream of pixels: the weights stay in shared memory",
+    ),
+    (
         "conv2d_wgmma",
         lambda x: (
             x.sm == 90
@@ -83,13 +108,8 @@ RULES: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
         "1x1 is a product of two matrices that lie in memory as they are",
     ),
     (
-        "conv2d_rows",
-        lambda x: x.plain and x.R == x.S and x.S in (3, 5, 7) and x.C * x.K <= FEW_CHANNELS,
-        "hardly any channels: a thread slides down the image",
-    ),
-    (
         "conv2d_winograd",
-        lambda x: x.plain and x.R == x.S == 3 and min(x.C, x.K) > FEW_CHANNELS,
+        lambda x: x.plain and x.R == x.S == 3 and min(x.C, x.K) >= MANY_CHANNELS,
         "3x3, stride 1: Winograd's algorithm takes a quarter of the multiplications",
     ),
     (
@@ -170,7 +190,7 @@ def conv2d(
         arguments["tile"] = tuned.tile
     if explain:
         print(choice if tuned is None else f"{choice}; {tuned}")
-    return launcher.nowait(*tensors, **arguments)
+    return launcher(*tensors, **arguments)
 
 
 def _layer(input, weight, stride, padding, dilation, groups, precision) -> Layer:
