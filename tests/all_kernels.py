@@ -14,7 +14,7 @@ INCLUDED = re.compile(r"^#include <[^>]+>", re.MULTILINE)
 def write(folder: Path, names: Iterable[str]) -> str:
     """Write these kernels to `folder`, each in a namespace of its own; returns the file that holds all.
 
-    All headers come first, outside of the namespaces: where a kernel includes one again, nothing is left of it.
+    All headers come first, outside of the namespaces; where a kernel includes one again, nothing is left.
     """
     sources = {name: kernels.source(name) for name in names}
     own = [f'#include "{header.name}"' for header in sorted(kernels.INCLUDE.glob("*.h"))]

@@ -215,8 +215,11 @@ def test_tf32_rounds_both_factors_to_nearest(tensor_kernel):
     x = torch.cat([random(200), ties, -ties, torch.tensor([3.4e38, 1e-38, 0.0])]).view(1, 1, *[1, -1][one:])
     ones = torch.ones(1, 1, *[1, 1][one:])
     w = x.reshape(-1, *ones.shape[1:])
+    # Four channels, of which one counts: where they fill 16 bytes, nothing is packed before.
+    four, fourth = x.repeat(1, 4, *[1, 1][one:]), torch.tensor([0.0, 0, 0, 1]).view(1, 4, *[1, 1][one:])
     for _, tile in (v for v in tensor_kernel.variants() if v[0] == "tf32"):
         assert torch.equal(tensor_kernel(x, ones, tile=tile), to_tf32(x))
+        assert torch.equal(tensor_kernel(four, fourth, tile=tile), to_tf32(x))
         assert torch.equal(tensor_kernel(ones, w, tile=tile).flatten(), to_tf32(w).flatten())
 
 

@@ -89,7 +89,7 @@ def test_over_2_to_the_31_elements(conv2d):
         conv2d(huge, random(1, 2, 3, 3))
 
 
-# Types of input, weight and bias; what a kernel for float32 says, and one for either; None where it takes them.
+# Types of input, weight and bias; what a kernel for float32 says, and one for either (None: it takes them).
 MIXED = [
     ("float32 bfloat16 float32", "weight must be float32", "weight must be float32"),
     ("float32 float32 bfloat16", "bias must be float32", "bias must be float32"),
@@ -158,7 +158,7 @@ def own_refusals():
     """Kernel, arguments, options, words: what one kernel refuses and others do not."""
     x, w, b = random(2, 3, 9, 11), random(4, 3, 3, 3), random(4)
     one = random(1, 1, 1, 1)
-    tables = "conv2d_gemm conv2d_gemm_double conv2d_gemm_async conv2d_wmma".split()
+    tables = ["conv2d_gemm", "conv2d_gemm_double", "conv2d_gemm_async", "conv2d_wmma"]
     # 2^31 - 2 outputs of one channel: an int counts them, and not the tile that goes past the last one.
     edge = (large(1, 1, 1, 32772), one), {"padding": 16383}
     deep = (large(1, 2**25 + 1, 1, 1), large(1, 2**25 + 1, 1, 1)), {}

@@ -147,7 +147,7 @@ OVER_IMAGES = {
 
 
 def has_a_window(kernel):
-    """Whether its shared memory grows with the window of the input: a tile of fixed size is no matter here."""
+    """Whether its shared memory grows with the window of the input, not a tile of fixed size."""
     return "shared_bytes(" in kernels.source(kernel.name) and kernel.name not in (
         "conv2d_mma",
         "conv2d_wgmma",
