@@ -71,9 +71,9 @@ class Layer:
         return self.dilation * (taps - 1) + 1
 
 
-# The first rule that fits decides, of those whose kernel this GPU has the instructions for and that compute in
-# the precision that is asked for; where TF32 is, float32 will do. What is fast for which layers was measured:
-# kernels/results/.
+# The first rule that fits decides, of those whose kernel this GPU has the instructions for and that compute
+# in the precision that is asked for; where TF32 is, float32 will do. What is fast for which layers was
+# measured: kernels/results/.
 RULES: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
     (
         "conv2d_depthwise",
