@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import statistics
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,10 +14,10 @@ from typing import Any
 import torch
 
 import kernels
-from kernels import WORKLOADS, Workload
+from kernels import WORKLOADS, Rounding, Rung, Workload
 from utils import recordings
 from utils.autotune import best_tile
-from utils.check import TUNING, CheckError, exact_float32, poisoned, relative_bound
+from utils.check import TUNING, CheckError, exact_float32, magnitudes, poisoned, relative_bound
 from utils.clock import CudaTimer
 from utils.precision import PRECISIONS, find_precision
 from utils.recordings import Timings, recorded
@@ -35,7 +36,7 @@ class Contender:
     precision: str
     layout: str
     call: Callable[[int], torch.Tensor]
-    growth: float = 1.0
+    rounding: Rounding = kernels.DIRECT
     tile: int | None = None
     samples: list[float] = field(default_factory=list)
     max_rel_err: float = float("nan")
@@ -116,6 +117,17 @@ def bench(
     return _rows(workload, contenders, ceilings)
 
 
+def bench_ladder(fns: Mapping[str, Callable], workload: Workload | str, *, budget: float = 2.0) -> list[dict]:
+    """`bench` in every precision that any of the kernels computes in, each kernel in its own; fp32 always."""
+    rows = []
+    for precision in PRECISIONS:
+        members = {name: fn for name, fn in fns.items() if precision in kernels.rung(name).precisions}
+        if members or precision == "fp32":
+            with_tf32 = not any("tf32" in kernels.rung(name).precisions for name in fns)
+            rows += bench(members, workload, precision, budget=budget, with_tf32=with_tf32)
+    return rows
+
+
 def least_bytes(workload: Workload, precision: str) -> int:
     """Memory traffic when every number is read or written once, in the precision's type."""
     return find_precision(precision).bytes * workload.elements
@@ -158,6 +170,12 @@ def compute_capability() -> int:
     """Of this machine's GPU: 80 for 8.0."""
     major, minor = torch.cuda.get_device_capability()
     return 10 * major + minor
+
+
+def runs_on_this_gpu(rung: Rung) -> bool:
+    """Whether this machine's GPU has what a kernel needs; Hopper's own instructions no other GPU has."""
+    have = compute_capability()
+    return have // 10 == 9 if rung.sm == 90 else have >= rung.sm
 
 
 def has_precision(name: str) -> bool:
@@ -212,7 +230,7 @@ def _kernel(
     if getattr(fn, "tiles", 0):
         tile = best_tile(fn, *inputs[0], **_options(workload), precision=precision, timer=timer).tile
     return Contender(
-        name, precision, rung.layout, _kernel_call(name, fn, workload, inputs, tile), rung.growth, tile
+        name, precision, rung.layout, _kernel_call(name, fn, workload, inputs, tile), rung.rounding, tile
     )
 
 
@@ -285,7 +303,13 @@ class _Judge:
         x, w = input[self.images].double(), weight.double()
         with torch.inference_mode():
             self.exact = function(x, w, **options)
-            self.magnitude = function(x.abs_(), w.abs_(), **options)
+            self.x, self.w = x.abs_(), w.abs_()
+            self.magnitude = functools.cache(self._magnitude)
+
+    def _magnitude(self, rounding: Rounding) -> torch.Tensor:
+        function, options = _torch_call(self.workload)
+        with torch.inference_mode():
+            return magnitudes(function, self.x, self.w, rounding=rounding, **options)
 
     def check(self, contender: Contender, when: str) -> None:
         """Hold a kernel to the error bound of utils/check.py, and note any contender's error."""
@@ -302,10 +326,12 @@ class _Judge:
         relative = float(error.max() / self.exact.abs().max())
         if is_kernel:
             precision = find_precision(contender.precision)
-            bound = relative_bound(self.workload.terms, precision, contender.growth)
+            rounding, w = contender.rounding, self.workload
+            terms = rounding.terms(w.C // w.groups, w.R * w.S)
+            bound = relative_bound(terms, precision, rounding.growth)
             # Image by image: masks of the largest outputs would not fit beside them.
             finite = all(bool(image.isfinite().all()) for image in output)
-            if not finite or not bool((error <= bound * self.magnitude).all()):
+            if not finite or not bool((error <= bound * self.magnitude(rounding)).all()):
                 raise CheckError(
                     f"{contender.name} is wrong on {self.workload.name}, {when}: "
                     + (f"relative error {relative:.1e}" if finite else "some elements are NaN or infinite")
@@ -407,7 +433,7 @@ def compare_with_cudnn(
     if can_measure():
         fns = dict(kernels) if isinstance(kernels, Mapping) else {name: _load(name) for name in kernels}
         try:
-            return Timings(machine(), bench(fns, workload, budget=budget), live=True)
+            return Timings(machine(), bench_ladder(fns, workload, budget=budget), live=True)
         except (MemoryError, torch.cuda.OutOfMemoryError) as error:
             print(f"Not measured here: {str(error).splitlines()[0]}")
     return show_timings(workload.name, list(kernels))
