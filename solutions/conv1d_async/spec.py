@@ -1,4 +1,4 @@
-"""conv1d_registers with cp.async in three stages: groups, waits, one barrier a step, zeros for the padding."""
+"""conv1d_gemm with cp.async in three stages: groups, waits, one barrier a step, zeros for the padding."""
 
 import re
 
@@ -12,42 +12,38 @@ from utils.exercise.spec import Exercise, Wrong
 from utils.inline import load_inline
 from utils.simulator import profile, trace
 
-MANY = [  # several warps, several blocks of channels, several stages of input channels
-    Case("many channels", 2, 3, (300,), 20, (3,), bias=True),
-    Case("many channels", 1, 2, (40,), 75, (2,), stride=2, bias=True),
-    Case("many channels", 1, 26, (400,), 9, (3,), stride=5, bias=True),
+MANY = [  # several blocks of channels and of outputs, several steps of taps
+    Case("many channels", 3, 3, (300,), 140, (3,), bias=True),
+    Case("many channels", 2, 11, (150,), 9, (4,), stride=2, padding=3, bias=True),
+    Case("many channels", 5, 7, (40,), 200, (5,), stride=3, padding=2, dilation=2, bias=True),
 ]
 
 
-def layer(C):
-    """Two channels of the input make a stage: 1,803 elements and a few weights each."""
-    generator = torch.Generator().manual_seed(1)
-    x, w = (torch.randn(*shape, generator=generator) for shape in ((1, C, 1700), (9, C, 3)))
-    return x, w, {"stride": 7, "padding": 5}
-
-
 def no_race(conv1d):
-    """One to five steps, in the simulator wherever the cell runs: a GPU hides most of what is missing here."""
-    for C in (1, 3, 6, 9):
-        x, w, options = layer(C)
-        expected = torch.nn.functional.conv1d(x.double(), w.double(), **options)
+    """One, two, three and five steps, in the simulator wherever the cell runs: a GPU hides most races."""
+    generator = torch.Generator().manual_seed(1)
+    for C in (3, 9, 15, 26):
+        x, w = (torch.randn(*shape, generator=generator) for shape in ((2, C, 70), (5, C, 3)))
+        expected = torch.nn.functional.conv1d(x.double(), w.double(), padding=1)
         for order in ("forward", "reverse"):
-            result = profile(conv1d, x, w, **options, order=order).result
-            same(result, expected, f"conv1d of 1x{C}x1700, 9 filters of 3, stride 7", tolerance=1e-3)
+            result = profile(conv1d, x, w, padding=1, order=order).result
+            same(result, expected, f"conv1d of 2x{C}x70, 5 filters of 3", tolerance=1e-3)
 
 
 def steps_of(cell):
-    """The barriers of a block with 5 steps, and of warp 0 what it does in each interval, and to which stage."""
-    x, w, options = layer(9)
-    found = trace(cell.conv1d, x, w, **options, block=(0, 0, 0), warp=0)
+    """The barriers of a block with 5 steps of 16 taps, and what warp 0 does in each interval, in order."""
+    found = trace(cell.conv1d, torch.ones(1, 26, 130), torch.ones(8, 26, 3), warp=0)
+    last = len(found.launches) - 1
     intervals = {}
     for request in found:
         lane = next(lane for lane in request.lanes if lane)
+        if request.launch != last:
+            continue
         if request.kind == "global_load" and lane.tensor == "input":
             intervals.setdefault(request.epoch, []).append("copy")
         elif request.kind == "shared_load":
             intervals.setdefault(request.epoch, []).append("multiply")
-    return found.barriers, intervals
+    return [barrier for barrier in found.barriers if barrier.launch == last], intervals
 
 
 def barriers(cell):
@@ -57,10 +53,9 @@ def barriers(cell):
 
 def order(cell):
     _, intervals = steps_of(cell)
-    assert "multiply" not in intervals.get(0, []), "something is multiplied before the first barrier"
     both = [kinds for kinds in intervals.values() if {"copy", "multiply"} <= set(kinds)]
     assert len(both) == 3, (
-        f"in {len(both)} steps of 5 copies are started; with 3 stages it should be in 3, as two stages are"
+        f"in {len(both)} of 5 steps copies are started; with 3 stages it should be in 3, as two tiles are"
         " under way before the loop"
     )
     for kinds in both:
@@ -69,7 +64,7 @@ def order(cell):
         )
 
 
-def as_late_as_can_be(cell):
+def as_weak_as_can_be(cell):
     """The cell's kernel with each wait a group weaker must be wrong: else it waits for more than it needs."""
     _, text = cell.conv1d.source.parts[-1]
     weaker = re.sub(r"wait_for_copies<(.+?)>\(\)", r"wait_for_copies<(\1) + 1>()", text)
@@ -82,23 +77,23 @@ def as_late_as_can_be(cell):
             return
         raise
     raise AssertionError(
-        "wait_for_copies waits for more than the stage that comes next: one group more may still be under way"
+        "wait_for_copies waits for more than the tile that comes next: one group more may still be under way"
     )
 
 
 exercise = Exercise(
     title="conv1d with cp.async",
-    goal="three stages: two under way while one is multiplied, one barrier a step",
+    goal="three stages: two tiles under way while one is multiplied, one barrier a step",
     hints=[
-        "The copies go where the stores of conv1d_registers went: to + place(x, shift) for an input, and"
-        " filters + tap * pitch_k + i for a weight. The third argument of copy_async<4> says whether there is"
-        " a number to copy; where there is none it writes zeros.",
-        "One commit_copies() a call of fetch, also where depth is 0 or less and nothing was copied. Then the"
-        " group of a stage is always the same number of groups ago.",
-        "Before the loop: fetch for the first STAGES - 1 stages, no wait. In a step, when you wait, STAGES - 1"
+        "fetch is conv1d_double's, with copies in the place of loads: copy_async<4> for each input, to the"
+        " place in inputs[stage] where it was stored; copy_async<16> for each float4 of weights. The third"
+        " argument says whether there is a number to copy; where there is none it writes zeros.",
+        "One commit_copies() a call of fetch, also where first_tap is beyond the last tile and nothing was"
+        " copied. Then the group of a tile is always the same number of groups ago.",
+        "Before the loop: fetch for the first STAGES - 1 tiles, no wait. In a step, when you wait, STAGES - 1"
         " groups may be under way, and the oldest is the one that you need.",
-        "wait_for_copies<STAGES - 2>(), __syncthreads(), fetch(first_c + (STAGES - 1) * tile.depth, free),"
-        " multiply(stage, min(tile.depth, C - first_c)). `free` is the stage that the last step multiplied.",
+        "wait_for_copies<STAGES - 2>(), __syncthreads(), fetch of the tile STAGES - 1 steps ahead into the"
+        " stage that the last step multiplied, multiply. Both numbers of stages go round from STAGES - 1 to 0.",
     ],
     checks=[
         ("one output, few channels", conv1d_on("one output", "plain")),
@@ -110,7 +105,7 @@ exercise = Exercise(
         ("several steps, in the simulator", lambda cell: no_race(cell.conv1d)),
         ("barriers of a block", barriers),
         ("copies before products", order),
-        ("waits for one stage", as_late_as_can_be),
+        ("waits for one tile", as_weak_as_can_be),
     ],
     starter_fails="one output, few channels: ",
     wrong=[
@@ -122,7 +117,7 @@ exercise = Exercise(
         Wrong(
             "waits for all groups",
             replace={"wait_for_copies<STAGES - 2>();": "wait_for_copies<0>();"},
-            because="waits for one stage: wait_for_copies waits for more than the stage",
+            because="waits for one tile: wait_for_copies waits for more than the tile",
         ),
         Wrong(
             "no wait",
@@ -130,17 +125,19 @@ exercise = Exercise(
             because="was not waited for",
         ),
         Wrong(
-            "commit forgotten", replace={"        commit_copies();\n": ""}, because="has put this one into a group"
+            "commit forgotten",
+            replace={"        commit_copies();\n": ""},
+            because="has put this one into a group",
         ),
         Wrong(
             "no group where nothing is left to copy",
-            replace={"        commit_copies();\n": "        if (depth > 0) commit_copies();\n"},
+            replace={"        commit_copies();\n": "        if (first_tap < taps) commit_copies();\n"},
             because="was not waited for",
         ),
         Wrong(
-            "two groups a stage",
+            "two groups a tile",
             replace={"        commit_copies();\n": "        commit_copies();\n        commit_copies();\n"},
-            because="waits for one stage: wait_for_copies waits for more than the stage",
+            because="waits for one tile: wait_for_copies waits for more than the tile",
         ),
         Wrong(
             "no barrier",
@@ -158,21 +155,19 @@ exercise = Exercise(
         ),
         Wrong(
             "a second barrier, behind the products",
-            replace={
-                "        stage = stage + 1 <": "        __syncthreads();\n        stage = stage + 1 <",
-            },
+            replace={"        multiply(stage);\n": "        multiply(stage);\n        __syncthreads();\n"},
             because="barriers of a block: a block waits at 10 barriers for 5 steps",
         ),
         Wrong(
             "copied into the stage that is multiplied",
-            replace={"fetch(first_c + (STAGES - 1) * tile.depth, free);": "fetch(first_c + (STAGES - 1) * tile.depth, stage);"},
+            replace={"(STAGES - 1) * TAPS, free);": "(STAGES - 1) * TAPS, stage);"},
             because="race",
         ),
         Wrong(
             "copied before the barrier, into what others still multiply",
             replace={
-                "        __syncthreads();\n        fetch(first_c + (STAGES - 1) * tile.depth, free);\n": (
-                    "        fetch(first_c + (STAGES - 1) * tile.depth, free);\n        __syncthreads();\n"
+                "        __syncthreads();\n        fetch(first_tap + (STAGES - 1) * TAPS, free);\n": (
+                    "        fetch(first_tap + (STAGES - 1) * TAPS, free);\n        __syncthreads();\n"
                 )
             },
             because="race",
@@ -180,48 +175,45 @@ exercise = Exercise(
         Wrong(
             "copies behind the products",
             replace={
-                "        fetch(first_c + (STAGES - 1) * tile.depth, free);\n": "",
-                "        stage = stage + 1 <": (
-                    "        fetch(first_c + (STAGES - 1) * tile.depth, free);\n        stage = stage + 1 <"
-                ),
+                "        fetch(first_tap + (STAGES - 1) * TAPS, free);\n        multiply(stage);\n": (
+                    "        multiply(stage);\n        fetch(first_tap + (STAGES - 1) * TAPS, free);\n"
+                )
             },
             because="copies before products: the copies are started behind the products",
         ),
         Wrong(
-            "the next step's channels, not those two steps ahead",
-            replace={"fetch(first_c + (STAGES - 1) * tile.depth, free)": "fetch(first_c + tile.depth, free)"},
+            "the next tile, not that two steps ahead",
+            replace={"fetch(first_tap + (STAGES - 1) * TAPS, free)": "fetch(first_tap + TAPS, free)"},
             because="conv1d is wrong in",
         ),
         Wrong(
-            "one stage under way before the loop",
+            "one tile under way before the loop",
             replace={"s < STAGES - 1; ++s) fetch": "s < STAGES - 2; ++s) fetch"},
             because="was not waited for",
         ),
         Wrong(
             "the padding copied as it is",
-            replace={", left + x >= 0 && left + x < size.L);": ");"},
+            replace={"&input[corner + tap.x], inside);": "&input[corner + tap.x]);"},
             because="out-of-bounds",
         ),
         Wrong(
             "the padding left as it was",
             replace={
-                "                copy_async<4>(to + place(x, shift), from + x, left + x >= 0 && left + x < size.L);": (
-                    "                if (left + x >= 0 && left + x < size.L)\n"
-                    "                    copy_async<4>(to + place(x, shift), from + x);"
+                "copy_async<4>(to, &input[corner + tap.x], inside);": (
+                    "if (inside) copy_async<4>(to, &input[corner + tap.x]);"
                 )
             },
             because="uninitialized-read",
         ),
-        Wrong("weights beyond K copied", replace={", from, k < size.K);": ", from);"}, because="out-of-bounds"),
         Wrong(
-            "the pads of the tile forgotten",
-            replace={"copy_async<4>(to + place(x, shift), ": "copy_async<4>(to + x, "},
-            because="stride, padding, dilation: ",
+            "a tile copied beyond the last one",
+            replace={"        if (first_tap < taps) {\n": "        {\n"},
+            because="out-of-bounds",
         ),
         Wrong(
-            "the last stage as deep as the others",
-            replace={"multiply(stage, min(tile.depth, C - first_c));": "multiply(stage, tile.depth);"},
-            because="uninitialized-read",
+            "sixteen bytes of inputs at a time",
+            replace={"copy_async<4>(to, ": "copy_async<16>(to, "},
+            because="misaligned",
         ),
     ],
 )

@@ -51,10 +51,17 @@ def blocks(tile, stages, gpu, grid):
     # <<< gap
 
 
-def step_cycles(tile, gpu):
-    """Cycles in which a multiprocessor makes the products of one step of one block."""
-    # >>> gap (1 line): the products of a step, gpu.products a cycle
-    return tile.K * tile.pixels * tile.taps / gpu.products
+def round_cycles(tile, gpu, count):
+    """Cycles in which a multiprocessor makes the products of one step of each of `count` blocks.
+
+    It has four schedulers, each with a quarter of its products a cycle, and a warp belongs to one of them: with
+    fewer than four warps some have nothing to do. 0 for no block.
+    """
+    # >>> gap (4 lines): all products of the round, divided by those that the warps can make in a cycle
+    if count == 0:
+        return 0
+    schedulers = min(count * tile.threads // 32, 4)
+    return count * tile.K * tile.pixels * tile.taps / (gpu.products * schedulers / 4)
     # === starter
     return 1
     # <<< gap
@@ -63,13 +70,13 @@ def step_cycles(tile, gpu):
 def hidden_by(tile, gpu, stages, count, latency):
     """What hides a latency, in cycles, where a multiprocessor has `count` blocks.
 
-    "blocks" if, while a block waits, one step of each of the others takes as long. Else "stages" if copies
-    that are started `stages` - 1 steps ahead are there in time: so many steps of all blocks. Else "nothing".
+    "blocks" if, while a block waits, a step of each of the others takes as long. Else "stages" if copies that
+    are started `stages` - 1 steps ahead are there in time: so many rounds of all blocks. Else "nothing".
     """
-    # >>> gap (5 lines): compare the latency with the others' work, then with the steps that lie ahead
-    if (count - 1) * step_cycles(tile, gpu) >= latency:
+    # >>> gap (5 lines): compare the latency with the others' work, then with the rounds that lie ahead
+    if round_cycles(tile, gpu, count - 1) >= latency:
         return "blocks"
-    if (stages - 1) * count * step_cycles(tile, gpu) >= latency:
+    if (stages - 1) * round_cycles(tile, gpu, count) >= latency:
         return "stages"
     return "nothing"
     # === starter
@@ -105,6 +112,6 @@ LAYERS = {  # the tile, the blocks of the grid
 for layer, (tile, grid) in LAYERS.items():
     print(f"{layer}:")
     for name, gpu in GPUS.items():
-        stages = choose(tile, gpu, grid, latency=1000)
+        stages = choose(tile, gpu, grid, latency=700)
         count = blocks(tile, max(stages, 2), gpu, grid)
-        print(f"  {name}: {stages} stages, {count} blocks; hidden by {hidden_by(tile, gpu, stages, count, 1000)}")
+        print(f"  {name}: {stages} stages, {count} blocks; hidden by {hidden_by(tile, gpu, stages, count, 700)}")

@@ -25,9 +25,19 @@ def bytes_of_a_stage(cell):
     equal(cell["stage_bytes"](tile(K=96, taps=16)), 10_240, "stage_bytes of 96 x 64, 16 taps")
 
 
-def cycles_of_a_step(cell):
-    equal(cell["step_cycles"](tile(), gpu()), 256, "step_cycles of 64 x 64, 8 taps, 128 a cycle")
-    equal(cell["step_cycles"](tile(K=128), gpu(products=64)), 1024, "step_cycles of 128 x 64, 8 taps, 64 a cycle")
+def cycles_of_a_round(cell):
+    cases = (
+        (tile(), gpu(), 2, 512, "two blocks of two warps: 4 schedulers, 128 products a cycle"),
+        (tile(), gpu(), 6, 1536, "six blocks"),
+        (tile(), gpu(products=64), 2, 1024, "two blocks, 64 products a cycle"),
+        (tile(), gpu(), 1, 512, "one block of two warps: 2 schedulers of 4"),
+        (tile(threads=128), gpu(), 1, 256, "one block of four warps"),
+        (tile(threads=256, taps=16), gpu(), 1, 512, "one block of eight warps, 16 taps"),
+        (tile(), gpu(), 0, 0, "no block"),
+    )
+    for case in cases:
+        *arguments, expected, what = case
+        equal(cell["round_cycles"](*arguments), expected, f"round_cycles ({what})")
 
 
 def blocks_that_fit(cell):
@@ -49,11 +59,11 @@ def blocks_that_fit(cell):
 def what_hides(cell):
     cases = (
         (tile(), gpu(), 2, 5, 1024, "blocks", "4 others with 256 cycles each, for 1,024"),
-        (tile(), gpu(), 2, 5, 1025, "stages", "one step of 5 blocks, 1,280 cycles, for 1,025"),
-        (tile(), gpu(), 2, 1, 256, "stages", "one step of 256 cycles, for 256"),
-        (tile(), gpu(), 2, 1, 257, "nothing", "one step of 256 cycles, for 257"),
-        (tile(), gpu(), 4, 1, 700, "stages", "three steps of 256 cycles, for 700"),
-        (tile(), gpu(), 4, 1, 800, "nothing", "three steps of 256 cycles, for 800"),
+        (tile(), gpu(), 2, 5, 1025, "stages", "one round of 5 blocks, 1,280 cycles, for 1,025"),
+        (tile(), gpu(), 2, 1, 512, "stages", "one round of 512 cycles, for 512"),
+        (tile(), gpu(), 2, 1, 513, "nothing", "one round of 512 cycles, for 513"),
+        (tile(), gpu(), 4, 1, 1500, "stages", "three rounds of 512 cycles, for 1,500"),
+        (tile(), gpu(), 4, 1, 1600, "nothing", "three rounds of 512 cycles, for 1,600"),
     )
     for case in cases:
         *arguments, expected, what = case
@@ -63,11 +73,11 @@ def what_hides(cell):
 def chooses(cell):
     cases = (
         (tile(), gpu(), 10_000, 1000, 2, "8 blocks hide it"),
-        (tile(), gpu(), 10, 1000, 5, "one block, four steps of 256 cycles"),
-        (tile(taps=16), gpu(), 10, 1000, 3, "one block, two steps of 512 cycles"),
-        (tile(), gpu(products=64), 10, 1000, 3, "the same with 64 products a cycle"),
+        (tile(), gpu(), 10, 1000, 3, "one block, two rounds of 512 cycles"),
+        (tile(taps=16), gpu(), 10, 1000, 2, "one block, one round of 1,024 cycles"),
+        (tile(), gpu(products=64), 10, 1000, 2, "one block, 64 products a cycle"),
         (tile(), gpu(), 10, 5000, 0, "one block, 5,000 cycles: not even 8 stages"),
-        (tile(taps=32), gpu(most_shared=50_000), 10, 2500, 0, "four stages are needed, three fit"),
+        (tile(taps=32), gpu(most_shared=50_000), 10, 5000, 0, "four stages are needed, three fit"),
         (tile(), gpu(capability=75), 10_000, 1000, 0, "a GPU without cp.async"),
     )
     for case in cases:
@@ -76,10 +86,10 @@ def chooses(cell):
 
 
 def layers(cell):
-    expected = {"alexnet_conv1": (0, 2, 2), "resnet_3x3_7": (0, 2, 2), "one image of it": (0, 3, 5)}
+    expected = {"alexnet_conv1": (0, 2, 2), "resnet_3x3_7": (0, 2, 2), "one image of it": (0, 2, 3)}
     for layer, stages in expected.items():
         shape, grid = cell["LAYERS"][layer]
-        seen = tuple(cell["choose"](shape, device, grid, 1000) for device in cell["GPUS"].values())
+        seen = tuple(cell["choose"](shape, device, grid, 700) for device in cell["GPUS"].values())
         equal(seen, stages, f"choose for {layer} on {', '.join(cell['GPUS'])}")
 
 
@@ -88,18 +98,19 @@ exercise = Exercise(
     goal="compute which stage counts fit, which hide the latency, and whether stages or other blocks do it",
     kind="python",
     hints=[
-        "A stage holds (K + pixels) * taps numbers. A step makes K * pixels * taps products.",
+        "A stage holds (K + pixels) * taps numbers. A step of a block makes K * pixels * taps products. A block has"
+        " threads // 32 warps; with one or two of them in all, a half or more of the schedulers do nothing.",
         "Blocks: four limits, and the smallest counts. 65536 // (registers * threads); the warps, 32 threads"
         " each; shared // (stages * stage_bytes + 1024); and what the grid has, grid // multiprocessors, but"
         " at least 1. If the stages are more than most_shared, it is 0.",
-        "hidden_by: the others are count - 1 blocks, and each has step_cycles to do. Copies that are started"
-        " stages - 1 steps ahead have (stages - 1) * count * step_cycles, as all blocks share the arithmetic.",
+        "hidden_by: the others are count - 1 blocks, and do one round. Copies that are started stages - 1 steps"
+        " ahead have as many rounds of all blocks, as these share the arithmetic.",
         "choose: leave at once where capability is below 80. Then a loop from 2 to 8 that returns the first"
         " number with which something fits and hidden_by does not say \"nothing\".",
     ],
     checks=[
         ("bytes of a stage", bytes_of_a_stage),
-        ("cycles of a step", cycles_of_a_step),
+        ("cycles of a round", cycles_of_a_round),
         ("blocks of a multiprocessor", blocks_that_fit),
         ("what hides the latency", what_hides),
         ("the fewest stages", chooses),
@@ -142,23 +153,33 @@ exercise = Exercise(
         ),
         Wrong(
             "one block's own work hides its waiting",
-            replace={"(count - 1) * step_cycles": "count * step_cycles"},
+            replace={"gpu, count - 1) >=": "gpu, count) >="},
             because="hidden_by (",
         ),
         Wrong(
-            "as many steps as stages",
-            replace={"(stages - 1) * count *": "stages * count *"},
-            because="hidden_by (one step of 256 cycles, for 257",
+            "as many rounds as stages",
+            replace={"(stages - 1) * round": "stages * round"},
+            because="hidden_by (one round of 512 cycles, for 513",
         ),
         Wrong(
             "its own steps alone",
-            replace={"(stages - 1) * count * step": "(stages - 1) * step"},
-            because="hidden_by (one step of 5 blocks",
+            replace={"(stages - 1) * round_cycles(tile, gpu, count)": "(stages - 1) * round_cycles(tile, gpu, 1)"},
+            because="hidden_by (one round of 5 blocks",
         ),
         Wrong(
             "as many products a cycle on every GPU",
-            replace={"tile.taps / gpu.products": "tile.taps / 128"},
-            because="64 a cycle is 512",
+            replace={"/ (gpu.products * schedulers": "/ (128 * schedulers"},
+            because="two blocks, 64 products a cycle) is 512",
+        ),
+        Wrong(
+            "every scheduler busy",
+            replace={"min(count * tile.threads // 32, 4)": "4"},
+            because="one block of two warps: 2 schedulers of 4) is 256",
+        ),
+        Wrong(
+            "a scheduler for every warp",
+            replace={"min(count * tile.threads // 32, 4)": "count * tile.threads // 32"},
+            because="round_cycles (six blocks",
         ),
         Wrong(
             "cp.async on every GPU",

@@ -16,7 +16,7 @@ exercise = Exercise(
         " Bytes of a stage: (channels + pixels) x taps numbers of 4 bytes.",
         "Memory: latency x bandwidth, divided by the SMs; GB/s times ns are bytes. Arithmetic: a tap of a tile"
         " takes channels x pixels / 128 cycles, and (channels + pixels) x 4 bytes. So many bytes a cycle,"
-        " times 800.",
+        " times 700.",
     ],
     answers=[
         Answer(
@@ -74,22 +74,22 @@ exercise = Exercise(
         ),
         Answer(
             "memory",
-            (5_600, 10_079, 22_697),
+            (2_720, 4_895, 11_024),
             {
-                (224_000, 1_088_500, 2_996_000): "that is the whole GPU: divide by its SMs.",
+                (108_800, 528_700, 1_455_200): "that is the whole GPU: divide by its SMs.",
             },
-            "Bytes = seconds x bytes a second: 700e-9 x 320e9 / 40 on a T4.",
+            "Bytes = seconds x bytes a second: 340e-9 x 320e9 / 40 on a T4.",
             tolerance=0.01,
         ),
         Answer(
             "arithmetic",
-            (12_800, 10_667, 9_600),
+            (11_200, 9_333, 8_400),
             {
-                (3_200, 2_667, 2_400): "these are numbers; a number is 4 bytes.",
-                (16, 40 / 3, 12): "these are the bytes of a cycle. They are under way for 800 of them.",
-                (25_600, 16_000, 12_800): "one side is missing: inputs and weights are both copied.",
+                (2_800, 2_333, 2_100): "these are numbers; a number is 4 bytes.",
+                (16, 40 / 3, 12): "these are the bytes of a cycle. They are under way for 700 of them.",
+                (5_600, 5_600, 5_600): "one side is missing: inputs and weights are both copied.",
             },
-            "(channels + pixels) x 4 / (channels x pixels / 128) bytes a cycle, times 800.",
+            "(channels + pixels) x 4 / (channels x pixels / 128) bytes a cycle, times 700.",
             tolerance=0.01,
         ),
     ],
@@ -121,13 +121,13 @@ exercise = Exercise(
         ),
         Wrong(
             "the whole GPU",
-            replace={"(5_600, 10_079, 22_697)": "(224_000, 1_088_500, 2_996_000)"},
+            replace={"(2_720, 4_895, 11_024)": "(108_800, 528_700, 1_455_200)"},
             because="divide by its SMs",
         ),
         Wrong(
             "bytes of a cycle",
-            replace={"(12_800, 10_667, 9_600)": "(16, 40 / 3, 12)"},
-            because="under way for 800 of them",
+            replace={"(11_200, 9_333, 8_400)": "(16, 40 / 3, 12)"},
+            because="under way for 700 of them",
         ),
         Wrong("one value left out", replace={"(1, 2, 3)": "(1, ..., 3)"}, because="copy_first has no value yet"),
     ],

@@ -6,18 +6,22 @@ alt text says in words what there is to see. The same data give the same bytes.
 
 from utils.plots.access import access_map, sectors_chart
 from utils.plots.banks import bank_grid
+from utils.plots.pipeline import Overlap, overlap_chart, stage_timeline
 from utils.plots.registers import reuse_map
 from utils.plots.speed import ladder_chart, roofline
 from utils.plots.tiles import tile_map
 from utils.plots.timeline import thread_timeline
 
 __all__ = [
+    "Overlap",
     "access_map",
     "bank_grid",
     "ladder_chart",
+    "overlap_chart",
     "reuse_map",
     "roofline",
     "sectors_chart",
+    "stage_timeline",
     "thread_timeline",
     "tile_map",
 ]
