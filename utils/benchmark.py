@@ -25,7 +25,15 @@ from utils.check import CheckError
 from utils.errors import KernelError
 from utils.precision import PRECISIONS, find_precision
 from utils.recordings import Timings
-from utils.timing import bench, can_measure, has_precision, machine, measure_ceilings, runs_on_this_gpu
+from utils.timing import (
+    Refused,
+    bench,
+    can_measure,
+    has_precision,
+    machine,
+    measure_ceilings,
+    runs_on_this_gpu,
+)
 
 
 def record(
@@ -82,6 +90,10 @@ def record(
                 if culprit is not None:
                     del fns[culprit]
                     continue
+            except Refused as refusal:
+                say(f"  skipped: {refusal}")
+                del fns[refusal.kernel]
+                continue
             except (MemoryError, torch.cuda.OutOfMemoryError) as error:
                 say(f"  skipped: {str(error).splitlines()[0]}")
             break

@@ -19,6 +19,7 @@ from utils import recordings
 from utils.autotune import best_tile
 from utils.check import TUNING, CheckError, exact_float32, magnitudes, poisoned, relative_bound
 from utils.clock import CudaTimer
+from utils.errors import KernelError
 from utils.precision import PRECISIONS, find_precision
 from utils.recordings import Timings, recorded
 
@@ -26,6 +27,24 @@ __all__ = ["bench", "compare_with_cudnn", "machine", "recorded", "show_timings"]
 
 SETS = 3  # sets of inputs to rotate through, so that no call finds its own data in a cache
 FEWEST, MOST = 5, 100  # samples
+
+
+class Refused(RuntimeError):
+    """A kernel's launcher does not take the workload; `kernel` is its name."""
+
+    def __init__(self, kernel: str, workload: str, reason: RuntimeError) -> None:
+        super().__init__(f"{kernel} refuses {workload}: {str(reason).splitlines()[0]}")
+        self.kernel = kernel
+
+
+@contextlib.contextmanager
+def _refusals_of(kernel: str, workload: Workload) -> Iterator[None]:
+    try:
+        yield
+    except (KernelError, torch.cuda.OutOfMemoryError):
+        raise
+    except RuntimeError as error:
+        raise Refused(kernel, workload.name, error) from error
 
 
 @dataclass
@@ -83,8 +102,8 @@ def bench(
 
     A kernel with a choice of tiles is timed with the one that `utils.autotune` finds fastest for the layer.
     Returns one row (see `Timings`) for cuDNN per precision and one per kernel. Every kernel's output is
-    checked against float64 before and after; raises CheckError where it is wrong, MemoryError where the GPU
-    is too small for the workload, RuntimeError without a GPU.
+    checked against float64 before and after; raises CheckError where it is wrong, Refused where its launcher
+    does not take the workload, MemoryError where the GPU is too small for it, RuntimeError without a GPU.
     """
     workload = _workload(workload)
     dtype = find_precision(precision).dtype
@@ -228,7 +247,8 @@ def _kernel(
     inputs = layouts.get(rung.layout) or next(iter(layouts.values()))
     tile = None
     if getattr(fn, "tiles", 0):
-        tile = best_tile(fn, *inputs[0], **_options(workload), precision=precision, timer=timer).tile
+        with _refusals_of(name, workload):
+            tile = best_tile(fn, *inputs[0], **_options(workload), precision=precision, timer=timer).tile
     return Contender(
         name, precision, rung.layout, _kernel_call(name, fn, workload, inputs, tile), rung.rounding, tile
     )
@@ -315,7 +335,10 @@ class _Judge:
         """Hold a kernel to the error bound of utils/check.py, and note any contender's error."""
         is_kernel = contender.name != "cudnn"
         # Poison would make cuDNN choose deterministic algorithms, and the choice is remembered.
-        with poisoned() if is_kernel else contextlib.nullcontext():
+        with (
+            poisoned() if is_kernel else contextlib.nullcontext(),
+            _refusals_of(contender.name, self.workload),
+        ):
             output = contender.call(0)
         if tuple(output.shape) != self.workload.output_shape:
             raise CheckError(

@@ -7,6 +7,7 @@ alt text says in words what there is to see. The same data give the same bytes.
 from utils.plots.access import access_map, sectors_chart
 from utils.plots.banks import bank_grid
 from utils.plots.pipeline import Overlap, overlap_chart, stage_timeline
+from utils.plots.product import product_map
 from utils.plots.registers import reuse_map
 from utils.plots.speed import ladder_chart, roofline
 from utils.plots.tiles import tile_map
@@ -18,6 +19,7 @@ __all__ = [
     "bank_grid",
     "ladder_chart",
     "overlap_chart",
+    "product_map",
     "reuse_map",
     "roofline",
     "sectors_chart",

@@ -75,7 +75,7 @@ def stage_timeline(trace: Any, array: str, stage_bytes: int, title: str = "", so
         x += bar if n and phase.interval != shown[n - 1].interval else 0
         places.append(x)
         x += each
-    width, top = max(x + 0.2, 6.4), 0.62 if title else 0.32
+    width, top = max(x + 0.2, 6.9), 0.62 if title else 0.32
     height = top + tall * len(rows) + 0.42
     figure = Figure(figsize=(width, height))
     axes = figure.add_axes((0, 0, 1, 1))
