@@ -1,4 +1,4 @@
-"""The pictures of a pipeline: the order of a real trace, and a model whose times can be worked out by hand."""
+"""The pictures of a pipeline: the order of a real trace, and a model with times that one can work out."""
 
 import pytest
 import torch
@@ -26,7 +26,9 @@ def test_one_buffer_is_filled_and_multiplied_in_turn():
 
 def test_two_buffers_through_registers():
     alt = order("conv2d_gemm_double", 128)
-    assert "load tile 1 into registers, multiply tile 0 of buffer 0, store tile 1 into buffer 1; barrier" in alt
+    assert (
+        "load tile 1 into registers, multiply tile 0 of buffer 0, store tile 1 into buffer 1; barrier" in alt
+    )
     assert alt.count("barrier") == 4
 
 
@@ -50,7 +52,7 @@ def test_an_array_that_nobody_reads():
         (Overlap(800, 400, stages=2), 800 + 3 * 800 + 400),
         (Overlap(800, 400, stages=3), 800 + 4 * 400),
         (Overlap(800, 400, stages=2, late=True), 4 * 1200),
-        (Overlap(800, 400, stages=3, late=True), 800 + 400 + 0 + 2 * 800 - 400 + 2 * 400),
+        (Overlap(800, 400, stages=3, late=True), 1200 + 800 + 2 * 400),
         (Overlap(800, 400, stages=1, blocks=3), 800 + 12 * 400),
         (Overlap(300, 400, stages=2), 300 + 4 * 400),
     ],

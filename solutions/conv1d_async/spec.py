@@ -2,9 +2,9 @@
 
 import re
 
-import kernels
 import torch
 
+import kernels
 from utils.check import Case
 from utils.errors import KernelError
 from utils.exercise.helpers import conv1d_on, same
@@ -93,7 +93,7 @@ exercise = Exercise(
         "Before the loop: fetch for the first STAGES - 1 tiles, no wait. In a step, when you wait, STAGES - 1"
         " groups may be under way, and the oldest is the one that you need.",
         "wait_for_copies<STAGES - 2>(), __syncthreads(), fetch of the tile STAGES - 1 steps ahead into the"
-        " stage that the last step multiplied, multiply. Both numbers of stages go round from STAGES - 1 to 0.",
+        " stage that the last step multiplied, multiply. Both numbers go round, from STAGES - 1 to 0.",
     ],
     checks=[
         ("one output, few channels", conv1d_on("one output", "plain")),

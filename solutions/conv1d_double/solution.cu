@@ -2,9 +2,9 @@
 // while this tile is multiplied.
 #include "conv.h"
 
-constexpr int THREADS = 256;     // of a block: 16 rows along channels x 16 columns along outputs
+constexpr int THREADS = 128;     // of a block: 16 rows along channels x 8 columns along outputs
 constexpr int TILE_K = 128;      // channels of a block: 8 a thread
-constexpr int COLUMNS = 128;     // outputs of a block: 8 a thread
+constexpr int COLUMNS = 64;      // outputs of a block: 8 a thread
 constexpr int TAPS = 16;         // taps multiplied in a step
 constexpr int BEYOND = 1 << 30;  // a place that lies beyond every input
 
@@ -33,7 +33,7 @@ __global__ void prepare(const float* __restrict__ weight, float* __restrict__ pa
     table[tap] = exists ? int2{c * L + l, l} : int2{0, BEYOND};
 }
 
-__global__ void __launch_bounds__(THREADS, 2)
+__global__ void __launch_bounds__(THREADS, 4)
     conv1d_double(const float* __restrict__ input, const float4* __restrict__ packed,
                   const int2* __restrict__ table, const float* __restrict__ bias, float* __restrict__ output,
                   Conv1d size, int taps) {
@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(THREADS, 2)
     __shared__ float4 inputs[BUFFERS][TAPS][COLUMNS / 4];
     __shared__ float4 filters[BUFFERS][TAPS][TILE_K / 4];
     const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
-    const int row = warp % 4 * 4 + lane / 16 * 2 + lane % 2, column = warp / 4 * 8 + lane / 2 % 8;
+    const int row = warp * 4 + lane / 16 * 2 + lane % 2, column = lane / 2 % 8;
     const int blocks_k = (K + TILE_K - 1) / TILE_K, block_k = blockIdx.x % blocks_k;
     const int first_column = blockIdx.x / blocks_k * COLUMNS, columns = N * Q;
 
@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(THREADS, 2)
 #pragma unroll
         for (int i = 0; i < TAPS; ++i) {
             const float4 w0 = filters[buffer][i][row], w1 = filters[buffer][i][16 + row];
-            const float4 x0 = inputs[buffer][i][column], x1 = inputs[buffer][i][16 + column];
+            const float4 x0 = inputs[buffer][i][column], x1 = inputs[buffer][i][8 + column];
             const float w[8] = {w0.x, w0.y, w0.z, w0.w, w1.x, w1.y, w1.z, w1.w};
             const float x[8] = {x0.x, x0.y, x0.z, x0.w, x1.x, x1.y, x1.z, x1.w};
 #pragma unroll
@@ -119,8 +119,8 @@ __global__ void __launch_bounds__(THREADS, 2)
     }
     // <<< gap
 #pragma unroll
-    for (int l = 0; l < 8; ++l) {  // two groups of four columns, 8 apart; the second group 64 further on
-        const int at = first_column + l / 4 * 64 + column / 8 * 32 + l % 4 * 8 + column % 8;
+    for (int l = 0; l < 8; ++l) {  // two groups of four columns, 8 apart; the second group 32 further on
+        const int at = first_column + l / 4 * 32 + l % 4 * 8 + column;
         if (at >= columns) break;
         float* out = output + at / Q * K * Q + at % Q;
 #pragma unroll

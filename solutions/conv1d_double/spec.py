@@ -94,7 +94,10 @@ exercise = Exercise(
     wrong=[
         Wrong(
             "two names for one buffer",
-            replace={"constexpr int BUFFERS = 2;": "constexpr int BUFFERS = 1;", "        buffer ^= 1;\n": ""},
+            replace={
+                "constexpr int BUFFERS = 2;": "constexpr int BUFFERS = 1;",
+                "        buffer ^= 1;\n": "",
+            },
             because="race",
         ),
         Wrong(
@@ -108,7 +111,7 @@ exercise = Exercise(
         ),
         Wrong(
             "no barrier in the loop",
-            replace={"        if (more) store(buffer);\n        __syncthreads();\n": "        if (more) store(buffer);\n"},
+            replace={"(more) store(buffer);\n        __syncthreads();\n": "(more) store(buffer);\n"},
             because="race",
         ),
         Wrong(
@@ -160,7 +163,9 @@ exercise = Exercise(
         ),
         Wrong(
             "the weights stay those of the first tile",
-            replace={"next_filters[f] = block_filters[first_tap * (TILE_K / 4) + f": "next_filters[f] = block_filters[f"},
+            replace={
+                "next_filters[f] = block_filters[first_tap * (TILE_K / 4) + f": "next_filters[f] = packed[f"
+            },
             because="conv1d is wrong in",
         ),
         Wrong(
@@ -170,7 +175,9 @@ exercise = Exercise(
         ),
         Wrong(
             "stored in the place of another column",
-            replace={"i * PARTS + part])[place] = next_inputs[i]": "i * PARTS + part])[fetched] = next_inputs[i]"},
+            replace={
+                "i * PARTS + part])[place] = next_inputs[i]": "i * PARTS + part])[fetched] = next_inputs[i]"
+            },
             because="conv1d is wrong in",
         ),
     ],

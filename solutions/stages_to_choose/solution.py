@@ -54,8 +54,8 @@ def blocks(tile, stages, gpu, grid):
 def round_cycles(tile, gpu, count):
     """Cycles in which a multiprocessor makes the products of one step of each of `count` blocks.
 
-    It has four schedulers, each with a quarter of its products a cycle, and a warp belongs to one of them: with
-    fewer than four warps some have nothing to do. 0 for no block.
+    It has four schedulers, each with a quarter of its products a cycle, and a warp belongs to one of them:
+    with fewer than four warps some have nothing to do. 0 for no block.
     """
     # >>> gap (4 lines): all products of the round, divided by those that the warps can make in a cycle
     if count == 0:
@@ -114,4 +114,6 @@ for layer, (tile, grid) in LAYERS.items():
     for name, gpu in GPUS.items():
         stages = choose(tile, gpu, grid, latency=700)
         count = blocks(tile, max(stages, 2), gpu, grid)
-        print(f"  {name}: {stages} stages, {count} blocks; hidden by {hidden_by(tile, gpu, stages, count, 700)}")
+        print(
+            f"  {name}: {stages} stages, {count} blocks; hidden by {hidden_by(tile, gpu, stages, count, 700)}"
+        )

@@ -5,7 +5,14 @@ from types import SimpleNamespace
 from utils.exercise.spec import Exercise, Wrong
 
 TILE = {"K": 64, "pixels": 64, "taps": 8, "threads": 64, "registers": 128}
-PLAIN = {"multiprocessors": 100, "products": 128, "shared": 200_000, "most_shared": 160_000, "warps": 64, "capability": 80}
+PLAIN = {
+    "multiprocessors": 100,
+    "products": 128,
+    "shared": 200_000,
+    "most_shared": 160_000,
+    "warps": 64,
+    "capability": 80,
+}
 
 
 def tile(**changes):
@@ -98,15 +105,15 @@ exercise = Exercise(
     goal="compute which stage counts fit, which hide the latency, and whether stages or other blocks do it",
     kind="python",
     hints=[
-        "A stage holds (K + pixels) * taps numbers. A step of a block makes K * pixels * taps products. A block has"
-        " threads // 32 warps; with one or two of them in all, a half or more of the schedulers do nothing.",
+        "A stage holds (K + pixels) * taps numbers. A step of a block makes K * pixels * taps products. A"
+        " block has threads // 32 warps; one or two in all leave half or more of the schedulers idle.",
         "Blocks: four limits, and the smallest counts. 65536 // (registers * threads); the warps, 32 threads"
         " each; shared // (stages * stage_bytes + 1024); and what the grid has, grid // multiprocessors, but"
         " at least 1. If the stages are more than most_shared, it is 0.",
-        "hidden_by: the others are count - 1 blocks, and do one round. Copies that are started stages - 1 steps"
-        " ahead have as many rounds of all blocks, as these share the arithmetic.",
+        "hidden_by: the others are count - 1 blocks, and do one round. Copies that are started stages - 1"
+        " steps ahead have as many rounds of all blocks, as these share the arithmetic.",
         "choose: leave at once where capability is below 80. Then a loop from 2 to 8 that returns the first"
-        " number with which something fits and hidden_by does not say \"nothing\".",
+        ' number with which something fits and hidden_by does not say "nothing".',
     ],
     checks=[
         ("bytes of a stage", bytes_of_a_stage),
@@ -129,7 +136,9 @@ exercise = Exercise(
             because="stage_bytes of 64 x 64, 8 taps is 1024",
         ),
         Wrong(
-            "one stage for all", replace={"taken = stages * stage_bytes": "taken = stage_bytes"}, because="blocks ("
+            "one stage for all",
+            replace={"taken = stages * stage_bytes": "taken = stage_bytes"},
+            because="blocks (",
         ),
         Wrong(
             "a block's limit forgotten",
@@ -163,7 +172,9 @@ exercise = Exercise(
         ),
         Wrong(
             "its own steps alone",
-            replace={"(stages - 1) * round_cycles(tile, gpu, count)": "(stages - 1) * round_cycles(tile, gpu, 1)"},
+            replace={
+                "(stages - 1) * round_cycles(tile, gpu, count)": "(stages - 1) * round_cycles(tile, gpu, 1)"
+            },
             because="hidden_by (one round of 5 blocks",
         ),
         Wrong(

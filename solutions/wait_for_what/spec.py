@@ -14,9 +14,9 @@ exercise = Exercise(
         " copy? Whoever still multiplies there must be done first: so a step needs a second barrier.",
         "Groups: one for each step, also where nothing is left to copy, and STAGES - 1 before the loop."
         " Bytes of a stage: (channels + pixels) x taps numbers of 4 bytes.",
-        "Memory: latency x bandwidth, divided by the SMs; GB/s times ns are bytes. Arithmetic: a tap of a tile"
-        " takes channels x pixels / 128 cycles, and (channels + pixels) x 4 bytes. So many bytes a cycle,"
-        " times 700.",
+        "Memory: latency x bandwidth, divided by the SMs; GB/s times ns are bytes. Arithmetic: a tap of a"
+        " tile takes channels x pixels / 128 cycles, and (channels + pixels) x 4 bytes. So many bytes in a"
+        " cycle, times 700.",
     ],
     answers=[
         Answer(
@@ -44,9 +44,15 @@ exercise = Exercise(
             "barriers",
             (1, 2),
             {
-                (1, 1): "in the second order a fast thread comes to the next step's copy while a slow one still"
+                (
+                    1,
+                    1,
+                ): "in the second order a fast thread comes to the next step's copy while a slow one still"
                 " multiplies what lies there.",
-                (2, 2): "in the first order the barrier behind the wait does both: everybody's copies are there,"
+                (
+                    2,
+                    2,
+                ): "in the first order the barrier behind the wait does both: everybody's copies are there,"
                 " and everybody is done with the last step's stage, into which the copy goes.",
             },
             "Which stage does the copy fill, and who may still read it?",
@@ -115,9 +121,13 @@ exercise = Exercise(
             replace={"barriers = (1, 2)": "barriers = (1, 1)"},
             because="a fast thread comes to the next step's copy",
         ),
-        Wrong("steps for groups", replace={"(48, 24)": "(46, 23)"}, because="Some groups were committed before"),
         Wrong(
-            "one stage", replace={"(8_192, 15_360, 49_152)": "(4_096, 5_120, 12_288)"}, because="one stage of each"
+            "steps for groups", replace={"(48, 24)": "(46, 23)"}, because="Some groups were committed before"
+        ),
+        Wrong(
+            "one stage",
+            replace={"(8_192, 15_360, 49_152)": "(4_096, 5_120, 12_288)"},
+            because="one stage of each",
         ),
         Wrong(
             "the whole GPU",
@@ -129,6 +139,8 @@ exercise = Exercise(
             replace={"(11_200, 9_333, 8_400)": "(16, 40 / 3, 12)"},
             because="under way for 700 of them",
         ),
-        Wrong("one value left out", replace={"(1, 2, 3)": "(1, ..., 3)"}, because="copy_first has no value yet"),
+        Wrong(
+            "one value left out", replace={"(1, 2, 3)": "(1, ..., 3)"}, because="copy_first has no value yet"
+        ),
     ],
 )

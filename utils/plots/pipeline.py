@@ -1,4 +1,4 @@
-"""A pipeline in steps: which tile lies in which buffer when, from a trace; and what overlap could be, modelled."""
+"""A pipeline in steps: which tile lies in which buffer, from a trace; and what overlap could be, modelled."""
 
 from __future__ import annotations
 
@@ -152,10 +152,10 @@ def _draw_life(axes, phase, n, shown, places, each, top, tall, buffers, cut) -> 
     later = range(n + 1, len(shown))
     if phase.action == "load":
         end = next((m for m in later if shown[m].action == "store" and shown[m].tile == phase.tile), None)
-        row, lies = buffers, None
+        row = buffers
     else:
         reads = [m for m in later if shown[m].action == "multiply" and shown[m].tile == phase.tile]
-        end, lies = (reads[0] if reads else None), (reads[-1] if reads else None)
+        end = reads[0] if reads else None
         row = phase.buffer
     if end is None and not cut:
         return
@@ -171,7 +171,11 @@ def _draw_life(axes, phase, n, shown, places, each, top, tall, buffers, cut) -> 
     if stop - start > 0.03:
         axes.add_patch(Rectangle((start, y - 0.07), stop - start, 0.14, **style))
     if phase.action == "copy" and end is not None and places[end] - stop > 0.03:
-        axes.add_patch(Rectangle((stop, y - 0.07), places[end] - stop, 0.14, facecolor=PAPER, edgecolor=SOFT, linewidth=0.6))
+        axes.add_patch(
+            Rectangle(
+                (stop, y - 0.07), places[end] - stop, 0.14, facecolor=PAPER, edgecolor=SOFT, linewidth=0.6
+            )
+        )
 
 
 def _legend(axes, shown, y, left_out, width) -> None:
@@ -216,7 +220,7 @@ class Overlap:
     Attributes:
         latency: from the start of a tile's loads to their arrival.
         multiply: how long the multiprocessor multiplies one tile of one block.
-        stages: tiles of a block in shared memory; 1 is no pipeline: the loads start when the last tile is done.
+        stages: tiles of a block in shared memory; with 1 a tile's loads start when the last one is done.
         blocks: that share the multiprocessor.
         steps: tiles of a block.
         late: with 2 stages or more, the loads start after the multiplication, not before it.
@@ -299,7 +303,11 @@ def overlap_chart(rows: Mapping[str, Overlap], title: str = "", unit: str = "cyc
     axes.set_ylim(y - 0.9 + 0.1, -0.75)
     axes.set_yticks([at for at, _ in marks], [label for _, label in marks], fontsize=7.5, color=INK)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(f"{unit}, modelled; hatched: a tile's loads are under way; number: the tile multiplied", fontsize=8, color=INK)
+    axes.set_xlabel(
+        f"{unit}, modelled; hatched: a tile's loads are under way; number: the tile multiplied",
+        fontsize=8,
+        color=INK,
+    )
     text = f"Modelled, not measured. {title}".strip()
     figure.text(0.02, 1 - 0.24 / height, text, fontsize=10, fontweight="bold", color=INK)
     return image(figure, f"{text}: " + "; ".join(words) + ".")
