@@ -6,6 +6,7 @@ alt text says in words what there is to see. The same data give the same bytes.
 
 from utils.plots.access import access_map, sectors_chart
 from utils.plots.banks import bank_grid
+from utils.plots.pipeline import Overlap, overlap_chart, stage_timeline
 from utils.plots.product import product_map
 from utils.plots.registers import reuse_map
 from utils.plots.speed import ladder_chart, roofline
@@ -13,13 +14,16 @@ from utils.plots.tiles import tile_map
 from utils.plots.timeline import thread_timeline
 
 __all__ = [
+    "Overlap",
     "access_map",
     "bank_grid",
     "ladder_chart",
+    "overlap_chart",
     "product_map",
     "reuse_map",
     "roofline",
     "sectors_chart",
+    "stage_timeline",
     "thread_timeline",
     "tile_map",
 ]
