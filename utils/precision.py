@@ -39,7 +39,7 @@ PRECISIONS = {
     for precision in (
         Precision("fp32", torch.float32, inputs=0.0, sums=2.0**-24, output=0.0, sm=75),
         Precision("tf32", torch.float32, inputs=2 * 2.0**-11, sums=2.0**-23, output=0.0, sm=80),
-        Precision("bf16", torch.bfloat16, inputs=0.0, sums=2.0**-23, output=2.0**-9, sm=80),
+        Precision("bf16", torch.bfloat16, inputs=0.0, sums=2.0**-23, output=2.0**-8, sm=80),
     )
 }
 
