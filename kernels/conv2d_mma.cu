@@ -6,10 +6,10 @@
 // ones arrive behind their backs, without passing through registers.
 //
 // Measured on an H200, 2026-11-21, weights' rounding included; cuDNN's best of both layouts in brackets:
-// TF32: vgg_conv2 0.372 ms (0.255), resnet_3x3_56 0.104 (0.077), _28 0.091 (0.065), _14 0.087 (0.053),
-// _7 0.101 (0.052), pointwise 0.112 (0.080). BF16: vgg_conv2 0.200 (0.135), _56 0.055 (0.043),
-// _28 0.047 (0.034), _14 0.043 (0.032), _7 0.046 (0.032), pointwise 0.066 (0.040). vgg_conv2 in TF32 without
-// the swizzle of place(): 3.4 times the time.
+// TF32: vgg_conv2 0.371 ms (0.248), resnet_3x3_56 0.104 (0.077), _28 0.090 (0.055), _14 0.087 (0.053),
+// _7 0.100 (0.052), pointwise 0.111 (0.079), alexnet_conv1 0.783 (1.287), resnet_conv1 0.299 (0.404). BF16:
+// vgg_conv2 0.200 (0.135), _56 0.055 (0.043), _28 0.047 (0.034), _14 0.043 (0.032), _7 0.046 (0.032),
+// pointwise 0.066 (0.040). vgg_conv2 in TF32 without the swizzle of place(): 3.4 times the time.
 #include "conv.h"
 #include "ptx.h"
 #include <cmath>
@@ -58,56 +58,36 @@ __global__ void pack(const T* __restrict__ from, T* __restrict__ to, int64_t row
         to[row * padded + c] = c < C ? rounded(from[row * C + c]) : T(0.0f);
 }
 
-// A warp's sums to the output. Of float, the pairs that four lanes hold side by side fill a sector of 32
-// bytes.
-template <int WARP_M, int WARP_N>
-__device__ __forceinline__ void store_tile(const float (&sum)[WARP_M / 16][WARP_N / 8][4], const float* bias,
-                                           float* output, float*, int first_m, int M, int first_k, int K) {
-    const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-#pragma unroll
-    for (int j = 0; j < WARP_M / 8; ++j)
-#pragma unroll
-        for (int l = 0; l < WARP_N / 8; ++l) {  // innermost: a row's sectors one after the other
-            const int m = first_m + j * 8 + g, k = first_k + l * 8 + 2 * t;
-            if (m >= M || k >= K) continue;
-            const bool two = k + 1 < K;
-            const float x = sum[j / 2][l][j % 2 * 2] + (bias ? bias[k] : 0.0f);
-            const float y = sum[j / 2][l][j % 2 * 2 + 1] + (bias && two ? bias[k + 1] : 0.0f);
-            if (K % 2 == 0) {
-                *reinterpret_cast<float2*>(output + m * K + k) = {x, y};
-            } else {
-                output[m * K + k] = x;
-                if (two) output[m * K + k + 1] = y;
-            }
-        }
+__device__ __forceinline__ void put(float* to, float x, float y) { *reinterpret_cast<float2*>(to) = {x, y}; }
+__device__ __forceinline__ void put(bf16* to, float x, float y) {
+    *reinterpret_cast<__nv_bfloat162*>(to) = __floats2bfloat162_rn(x, y);
 }
 
-// Of bfloat16 they would fill half a sector, so the tile goes through shared memory (`staged`, the warp's
-// own), to be stored in whole rows, 16 bytes a lane.
-template <int WARP_M, int WARP_N>
-__device__ __forceinline__ void store_tile(const float (&sum)[WARP_M / 16][WARP_N / 8][4], const bf16* bias,
-                                           bf16* output, bf16* staged, int first_m, int M, int first_k,
-                                           int K) {
-    constexpr int PITCH = WARP_N + 8;
+// A warp's sums to the output: through shared memory (`staged`, the warp's own), where the stages were, to be
+// stored in whole rows, 16 bytes a lane.
+template <int WARP_M, int WARP_N, class T>
+__device__ __forceinline__ void store_tile(const float (&sum)[WARP_M / 16][WARP_N / 8][4], const T* bias,
+                                           T* output, T* staged, int first_m, int M, int first_k, int K) {
+    constexpr int PITCH = WARP_N + 8, PER_PIECE = 16 / sizeof(T);
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     __syncthreads();  // nobody reads the stages any more
 #pragma unroll
     for (int l = 0; l < WARP_N / 8; ++l) {
         const int k = first_k + l * 8 + 2 * t;
-        const float b0 = bias && k < K ? __bfloat162float(bias[k]) : 0.0f;
-        const float b1 = bias && k + 1 < K ? __bfloat162float(bias[k + 1]) : 0.0f;
+        const float b0 = bias && k < K ? float(bias[k]) : 0.0f;
+        const float b1 = bias && k + 1 < K ? float(bias[k + 1]) : 0.0f;
 #pragma unroll
         for (int j = 0; j < WARP_M / 8; ++j)
-            *reinterpret_cast<__nv_bfloat162*>(staged + (j * 8 + g) * PITCH + l * 8 + 2 * t) =
-                __floats2bfloat162_rn(sum[j / 2][l][j % 2 * 2] + b0, sum[j / 2][l][j % 2 * 2 + 1] + b1);
+            put(staged + (j * 8 + g) * PITCH + l * 8 + 2 * t, sum[j / 2][l][j % 2 * 2] + b0,
+                sum[j / 2][l][j % 2 * 2 + 1] + b1);
     }
     __syncwarp();
-    const int step = K % 8 == 0 ? 8 : 1;
+    const int step = K % PER_PIECE == 0 ? PER_PIECE : 1;
 #pragma unroll 8
     for (int i = lane * step; i < WARP_M * WARP_N; i += 32 * step) {
         const int y = i / WARP_N, x = i % WARP_N, m = first_m + y, k = first_k + x;
         if (m >= M || k >= K) continue;
-        if (step == 8)
+        if (step > 1)
             *reinterpret_cast<uint4*>(output + m * K + k) =
                 *reinterpret_cast<const uint4*>(staged + y * PITCH + x);
         else
@@ -254,8 +234,8 @@ constexpr Tile<T> TABLE[TILES] = {
 
 int64_t tiles() { return TILES; }
 
-// The tile that should take the least time. Blocks come in turns that fill the SMs; in the last one an SM may
-// have fewer of them, and is slower then, but not by as much.
+// The tile that should take the least time. Blocks come in turns that fill the SMs; in the last one an SM
+// may have fewer of them, and is slower then, but not by as much.
 template <class T>
 static int fastest_tile(int M, int K, int steps) {
     int device = 0, sms = 0, most = 0, best = -1;

@@ -1,16 +1,17 @@
-// Implicit GEMM for Hopper: the staging of conv2d_mma, multiplied by wgmma. A tile of shared memory goes to the
-// tensor cores as it lies there: no ldmatrix, no fragments, no registers but those of the sums, and while one
-// step is multiplied the threads copy the next. A warpgroup computes 64 output channels x PIXELS pixels; a block
-// has GROUPS of them, which share the pixels. TF32's tiles are floats whose last 13 bits the multiplier cuts
-// off. So the weights are scaled by 1 + 2^-11 when they are packed: an input that is cut lies up to 2^-10 below
-// its true value, then within 2^-11 on either side of it, as if it had been rounded.
+// Implicit GEMM for Hopper: the staging of conv2d_mma, multiplied by wgmma. A tile of shared memory goes to
+// the tensor cores as it lies there: no ldmatrix, no fragments, no registers but those of the sums, and while
+// one step is multiplied the threads copy the next. A warpgroup computes 64 output channels x PIXELS pixels;
+// a block has GROUPS of them, which share the pixels. TF32's tiles are floats whose last 13 bits the
+// multiplier cuts off. So the weights are scaled by 1 + 2^-11 when they are packed: an input that is cut lies
+// up to 2^-10 below its true value, then within 2^-11 on either side of it, as if it had been rounded.
 #include "conv.h"
 #include "wgmma.h"
 
 using bf16 = __nv_bfloat16;
-constexpr int PIECES = 8;  // of 16 bytes: a row of a tile is 128 bytes
+constexpr int PIECES = 8;     // of 16 bytes: a row of a tile is 128 bytes
 constexpr int CHANNELS = 64;  // of a warpgroup
-constexpr int MOST_TAPS = 15;  // rows and columns of a filter: Row::outside has a bit each, and one for the end
+constexpr int MOST_TAPS =
+    15;  // rows and columns of a filter: Row::outside has a bit each, and one for the end
 
 // A pixel of the tile: where its window begins, in pieces, and which taps lie in the padding: a bit for every
 // r, and from bit 16 on for every s.
@@ -51,15 +52,16 @@ __global__ void pack(const T* __restrict__ from, T* __restrict__ to, int64_t row
 
 template <class T, int GROUPS, int PIXELS, int STAGES, int RESIDENT>
 __global__ void __launch_bounds__(128 * GROUPS, RESIDENT)
-    conv2d_wgmma(const uint4* __restrict__ input, const uint4* __restrict__ weight, const T* __restrict__ bias,
-                 T* __restrict__ output, Conv2d size, int pieces, int steps) {
+    conv2d_wgmma(const uint4* __restrict__ input, const uint4* __restrict__ weight,
+                 const T* __restrict__ bias, T* __restrict__ output, Conv2d size, int pieces, int steps) {
     const auto [N, C, H, W, K, R, S, P, Q, stride, padding, dilation] = size;
     constexpr int THREADS = 128 * GROUPS, ROWS = THREADS / PIECES;  // rows that the block copies at once
     constexpr int TILE_K = GROUPS * CHANNELS, K_COPIES = TILE_K / ROWS, M_COPIES = PIXELS / ROWS;
     constexpr int STAGE = (TILE_K + PIXELS) * PIECES;
     extern __shared__ uint4 dynamic[];
     // STAGES times: TILE_K rows of the weights, PIXELS of the input
-    uint4* const stages = reinterpret_cast<uint4*>((reinterpret_cast<uintptr_t>(dynamic) + 1023) / 1024 * 1024);
+    uint4* const stages =
+        reinterpret_cast<uint4*>((reinterpret_cast<uintptr_t>(dynamic) + 1023) / 1024 * 1024);
     const int tiles_k = (K + TILE_K - 1) / TILE_K, M = N * P * Q;
     const int block_m = blockIdx.x / tiles_k * PIXELS, block_k = blockIdx.x % tiles_k * TILE_K;
 
@@ -75,16 +77,14 @@ __global__ void __launch_bounds__(128 * GROUPS, RESIDENT)
             if (unsigned(h0 + r * dilation) < unsigned(H)) outside -= 1u << r;
         for (int s = 0; s < S; ++s)
             if (unsigned(w0 + s * dilation) < unsigned(W)) outside -= 1u << 16 << s;
-        mine[i] = {((unsigned(n) * H + h0) * W + w0) * pieces + piece, outside};
+        mine[i] = {((unsigned(n) * H + h0) * W + w0) * pieces, outside};
     }
     const int filter_pieces = R * S * pieces, filters = K - block_k - row;  // filters from this row on
     const uint4* const filter = weight + size_t(block_k + row) * filter_pieces;
     uint4* const to = stages + place(row, piece);
-    int c = piece, r = 0, s = 0;  // the next piece to copy
-    for (; c >= pieces; c -= pieces)
-        if (++s == S) s = 0, ++r;
+    int c = piece % pieces, s = piece / pieces % S, r = piece / pieces / S;  // the next piece to copy
     const auto copy = [&](int stage) {
-        const unsigned offset = unsigned(r * size.W + s) * size.dilation * pieces + c - piece;
+        const unsigned offset = unsigned(r * size.W + s) * size.dilation * pieces + c;
         const unsigned tap = 1u << min(r, MOST_TAPS) | 1u << 16 << s;
         const uint4* from = filter + ((r * size.S + s) * pieces + c);
         const int left = r < size.R ? filters : 0;
@@ -127,25 +127,46 @@ __global__ void __launch_bounds__(128 * GROUPS, RESIDENT)
     wait_for_products<0>();
     wait_for_copies<0>();  // of zeros, past the last step
 
-    // A warp's store: eight neighbouring channels of four pixels, whole sectors of floats.
-    const int k = block_k + group * CHANNELS + threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
-    const int first_m = block_m + threadIdx.x % 4 * 2;
+    // A warp has eight neighbouring channels of four pixels in one register: 32 bytes of floats, whole
+    // sectors. Of bfloat16 they are half ones, and go through shared memory, where the stages were.
+    const int first_k = group * CHANNELS + threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
+    const int pixel = threadIdx.x % 4 * 2;
+    constexpr bool DIRECT = sizeof(T) == 4;
+    constexpr int PER_PIECE = 16 / sizeof(T), PITCH = TILE_K + PER_PIECE;
+    T* const staged = reinterpret_cast<T*>(stages);
+    if (!DIRECT) __syncthreads();
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-        const int channel = k + half * 8;
-        if (channel >= K) break;
-        const float plus = bias ? to_float(bias[channel]) : 0.0f;
+        const int x = first_k + half * 8, k = block_k + x;
+        const float plus = bias && k < K ? to_float(bias[k]) : 0.0f;
 #pragma unroll
         for (int i = 0; i < PIXELS / 4; ++i) {
-            const int m = first_m + i / 2 * 8 + i % 2;
-            if (m < M) output[size_t(m) * K + channel] = T(sum[i / 2 * 4 + half * 2 + i % 2] + plus);
+            const int y = pixel + i / 2 * 8 + i % 2;
+            const T value = T(sum[i / 2 * 4 + half * 2 + i % 2] + plus);
+            if (!DIRECT)
+                staged[y * PITCH + x] = value;
+            else if (block_m + y < M && k < K)
+                output[size_t(block_m + y) * K + k] = value;
         }
+    }
+    if (DIRECT) return;
+    __syncthreads();
+    const int width = K % PER_PIECE == 0 ? PER_PIECE : 1;
+#pragma unroll 4
+    for (int i = threadIdx.x * width; i < PIXELS * TILE_K; i += THREADS * width) {
+        const int y = i / TILE_K, x = i % TILE_K;
+        if (block_m + y >= M || block_k + x >= K) continue;
+        T* const at = output + size_t(block_m + y) * K + block_k + x;
+        if (width > 1)
+            *reinterpret_cast<uint4*>(at) = *reinterpret_cast<const uint4*>(staged + y * PITCH + x);
+        else
+            *at = staged[y * PITCH + x];
     }
 }
 
 template <class T>
 struct Tile {
-    decltype(&conv2d_wgmma<T, 1, 128, 4, 2>) kernel;
+    decltype(&conv2d_wgmma<T, 1, 128, 3, 3>) kernel;
     int channels, pixels, bytes, resident;
 };
 
@@ -155,29 +176,26 @@ constexpr Tile<T> tile() {
             STAGES * (GROUPS * CHANNELS + PIXELS) * PIECES * 16 + 1024, RESIDENT};
 }
 
-#ifndef TILE_LIST
-#define TILE_LIST tile<T, 1, 128, 3, 3>(), tile<T, 1, 256, 2, 2>(), tile<T, 2, 128, 3, 2>(), tile<T, 2, 128, 6, 1>(), tile<T, 2, 256, 4, 1>(), tile<T, 4, 128, 4, 1>()
-#endif
-constexpr int TILES = 6;
+constexpr int TILES = 5;
 template <class T>
-constexpr Tile<T> TABLE[TILES] = {TILE_LIST};
+constexpr Tile<T> TABLE[TILES] = {
+    tile<T, 1, 128, 3, 3>(), tile<T, 2, 128, 3, 2>(), tile<T, 2, 128, 6, 1>(),
+    tile<T, 2, 256, 4, 1>(), tile<T, 4, 128, 4, 1>(),
+};
 
 int64_t tiles() { return TILES; }
 
-// Without a choice: the tile whose blocks take the fewest turns on the GPU's multiprocessors.
+// Without a choice: the tile that should take the least time.
 template <class T>
-static int choose(int M, int K) {
-    int device = 0, sms = 0;
-    C10_CUDA_CHECK(cudaGetDevice(&device));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
+static int choose(int M, int K, int steps, int sms) {
     int best = 0;
     double least = 1e300;
     for (int i = 0; i < TILES; ++i) {
         const Tile<T>& tile = TABLE<T>[i];
         const double blocks = double(ceil_div(M, tile.pixels)) * ceil_div(K, tile.channels);
-        // What a block copies and multiplies in a step, in cycles of an SM.
-        const double step = std::max(tile.channels * tile.pixels / 128.0, (tile.channels + tile.pixels) * 1.5);
-        const double time = std::ceil(blocks / sms) * step;
+        // Copying is the limit: about 32 bytes a cycle and SM were measured. 8 steps' time to start and end.
+        const double block = double(tile.channels + tile.pixels) * (steps + 8);
+        const double time = std::ceil(blocks / (sms * tile.resident)) * tile.resident * block;
         if (time < least) least = time, best = i;
     }
     return best;
@@ -200,20 +218,26 @@ static torch::Tensor packed(const torch::Tensor& tensor, int C, int to, bool wei
 
 template <class T>
 static void launch(const torch::Tensor& input, const torch::Tensor& weight,
-                   const std::optional<torch::Tensor>& bias, torch::Tensor& output, const Conv2d& size, int which) {
+                   const std::optional<torch::Tensor>& bias, torch::Tensor& output, const Conv2d& size,
+                   int which) {
     constexpr int PER_PIECE = 16 / sizeof(T);
     const auto stream = at::cuda::getCurrentCUDAStream();
     const int pieces = ceil_div(size.C, PER_PIECE), steps = ceil_div(size.R * size.S * pieces, PIECES);
     const int M = size.N * size.P * size.Q;
     const auto x = packed<T>(input, size.C, pieces * PER_PIECE, false, stream);
     const auto w = packed<T>(weight, size.C, pieces * PER_PIECE, true, stream);
-    const Tile<T>& tile = TABLE<T>[which < 0 ? choose<T>(M, size.K) : which];
+    int device = 0, sms = 0;
+    C10_CUDA_CHECK(cudaGetDevice(&device));
+    C10_CUDA_CHECK(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
+    const Tile<T>& tile = TABLE<T>[which < 0 ? choose<T>(M, size.K, steps, sms) : which];
     const int bytes = shared_bytes(tile.kernel, tile.bytes, "this tile");
+    const int64_t tiles = int64_t(ceil_div(M, tile.pixels)) * ceil_div(size.K, tile.channels);
+    const dim3 grid = grid_of(tiles, 1, 1);
     const auto kernel = tile.kernel;
-    kernel<<<grid_of(int64_t(ceil_div(M, tile.pixels)) * ceil_div(size.K, tile.channels), 1, 1), tile.channels * 2,
-             bytes, stream>>>(static_cast<const uint4*>(x.data_ptr()), static_cast<const uint4*>(w.data_ptr()),
-                              bias ? static_cast<const T*>(bias->data_ptr()) : nullptr,
-                              static_cast<T*>(output.data_ptr()), size, pieces, steps);
+    kernel<<<grid, tile.channels * 2, bytes, stream>>>(
+        static_cast<const uint4*>(x.data_ptr()), static_cast<const uint4*>(w.data_ptr()),
+        bias ? static_cast<const T*>(bias->data_ptr()) : nullptr, static_cast<T*>(output.data_ptr()), size,
+        pieces, steps);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
 

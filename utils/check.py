@@ -12,8 +12,8 @@ products, one of average size left out is over the bound by a factor of 20,000. 
 sums; it is off while a check runs.
 
 A kernel that says that it computes in TF32 or bfloat16 is held to that: what utils/precision.py says about
-rounding its inputs and its output is added, and nothing else. `growth` multiplies the bound for an algorithm
-that takes the sum in another way than product by product, as Winograd's does.
+rounding its inputs and its output is added, and nothing else. An algorithm that takes the sum in another way
+than product by product, as Winograd's does, has a `Rounding` of its own (kernels/ladders.py).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any
 
 import torch
 
+from kernels import DIRECT, Rounding
 from utils.diagnosis import CheckError, Outcome, explain
 from utils.errors import KernelError
 from utils.precision import PRECISIONS, Precision, find_precision
@@ -179,9 +180,9 @@ def check_conv2d(fn: Callable, cases: Iterable[Case] | None = None, **flags: Any
             are not contiguous, channels that do not match); empty_batch = False for one that need not take
             an empty batch; channels_last = True for a kernel whose input and weight are in that layout: it
             gets them so, and has to refuse contiguous NCHW; precision = "tf32" or "bf16" for a kernel that
-            computes in it ("bf16" makes its tensors bfloat16); growth, a factor on the allowed error; taps =
-            (R, S), the only size of filter that it takes: cases get that one; tile, for a launcher with a
-            choice of tiles.
+            computes in it ("bf16" makes its tensors bfloat16); rounding, a `kernels.Rounding` for another
+            allowed error; taps = (R, S), the only size of filter that it takes: cases get that one; tile,
+            for a launcher with a choice of tiles.
 
     Prints one line per group of cases. Raises `CheckError` at the first wrong result, with the case, the
     first wrong index, the expected and the actual value; a `KernelError` of the kernel passes through.
@@ -258,7 +259,7 @@ class _Subject:
     ) -> None:
         channels_last = operator == "conv2d" and flags.pop("channels_last", False)
         self.precision = find_precision(flags.pop("precision", "fp32"))
-        self.growth, self.taps = flags.pop("growth", 1.0), flags.pop("taps", None)
+        self.rounding, self.taps = flags.pop("rounding", DIRECT), flags.pop("taps", None)
         self.tile = flags.pop(TUNING, None)
         unknown = set(flags) - set(OPTIONS)
         if unknown:
@@ -369,7 +370,7 @@ def _check_call(subject: _Subject, case: Case) -> None:
             weight,
             bias,
             precision=subject.precision,
-            growth=subject.growth,
+            rounding=subject.rounding,
             **case.options,
         ),
         dtype=subject.precision.dtype,
@@ -397,7 +398,7 @@ def error_bound(
     bias=None,
     *,
     precision: Precision = PRECISIONS["fp32"],
-    growth: float = 1.0,
+    rounding: Rounding = DIRECT,
     **options: int,
 ) -> torch.Tensor:
     """How far each element of a convolution may be from the exact one: see the top of this file.
@@ -405,14 +406,27 @@ def error_bound(
     `torch_fn` is torch.nn.functional.conv2d or conv1d, `options` are its stride, padding and dilation.
     Returns float64 on the CPU, shaped as the output.
     """
-    magnitudes = (None if t is None else t.cpu().double().abs() for t in (input, weight, bias))
-    return relative_bound(weight[0].numel() + (bias is not None), precision, growth) * torch_fn(
-        *magnitudes, **options
+    x, w, b = (None if t is None else t.cpu().double().abs() for t in (input, weight, bias))
+    terms = rounding.terms(w.shape[1], w[0, 0].numel()) + (b is not None)
+    return relative_bound(terms, precision, rounding.growth) * magnitudes(
+        torch_fn, x, w, b, rounding, **options
     )
 
 
+def magnitudes(
+    torch_fn: Callable, input, weight, bias=None, rounding: Rounding = DIRECT, **options: int
+) -> torch.Tensor:
+    """The sums of |input| |weight|, given the magnitudes; with `reach`, of the largest input around each."""
+    if rounding.reach == 1:
+        return torch_fn(input, weight, bias, **options)
+    padding, beyond = options.pop("padding", 0), rounding.reach // 2
+    padded = torch.nn.functional.pad(input, [padding + beyond] * 4)
+    around = torch.nn.functional.max_pool2d(padded, rounding.reach, stride=1)
+    return torch_fn(around, weight, bias, **options)
+
+
 def relative_bound(terms: int, precision: Precision, growth: float = 1.0) -> float:
-    """The bound of `error_bound` over the sum of the magnitudes, of so many terms."""
+    """The bound of `error_bound` over the sum of the magnitudes, for so many roundings."""
     gamma = terms * precision.sums / (1 - terms * precision.sums)
     return growth * gamma + precision.inputs + precision.output
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 import kernels
 from kernels import LADDERS, WORKLOADS, Rung
 from utils import recordings
-from utils.check import CheckError, check_conv1d, check_conv2d, check_depthwise
+from utils.check import OPTIONS, CheckError, check_conv1d, check_conv2d, check_depthwise
 from utils.errors import CompileError, KernelError
 from utils.plots import ladder_chart
 from utils.readme import HEADLINE
@@ -41,7 +41,8 @@ def check_rung(rung: Rung, launcher: Callable) -> None:
 
     A launcher with a choice of tiles is checked with each of them. Raises as `check_conv2d`.
     """
-    flags = {"growth": rung.growth}
+    flags = {"rounding": rung.rounding}
+    flags |= {option: option in rung.supports for option in OPTIONS}
     for precision in rung.precisions:
         for tile in range(launcher.tiles) if launcher.tiles else [None]:
             if "groups" in rung.supports:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import statistics
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,10 +14,10 @@ from typing import Any
 import torch
 
 import kernels
-from kernels import WORKLOADS, Workload
+from kernels import WORKLOADS, Rounding, Workload
 from utils import recordings
 from utils.autotune import best_tile
-from utils.check import TUNING, CheckError, exact_float32, poisoned, relative_bound
+from utils.check import TUNING, CheckError, exact_float32, magnitudes, poisoned, relative_bound
 from utils.clock import CudaTimer
 from utils.precision import PRECISIONS, find_precision
 from utils.recordings import Timings, recorded
@@ -35,7 +36,7 @@ class Contender:
     precision: str
     layout: str
     call: Callable[[int], torch.Tensor]
-    growth: float = 1.0
+    rounding: Rounding = kernels.DIRECT
     tile: int | None = None
     samples: list[float] = field(default_factory=list)
     max_rel_err: float = float("nan")
@@ -212,7 +213,7 @@ def _kernel(
     if getattr(fn, "tiles", 0):
         tile = best_tile(fn, *inputs[0], **_options(workload), precision=precision, timer=timer).tile
     return Contender(
-        name, precision, rung.layout, _kernel_call(name, fn, workload, inputs, tile), rung.growth, tile
+        name, precision, rung.layout, _kernel_call(name, fn, workload, inputs, tile), rung.rounding, tile
     )
 
 
@@ -285,7 +286,13 @@ class _Judge:
         x, w = input[self.images].double(), weight.double()
         with torch.inference_mode():
             self.exact = function(x, w, **options)
-            self.magnitude = function(x.abs_(), w.abs_(), **options)
+            self.x, self.w = x.abs_(), w.abs_()
+            self.magnitude = functools.cache(self._magnitude)
+
+    def _magnitude(self, rounding: Rounding) -> torch.Tensor:
+        function, options = _torch_call(self.workload)
+        with torch.inference_mode():
+            return magnitudes(function, self.x, self.w, rounding=rounding, **options)
 
     def check(self, contender: Contender, when: str) -> None:
         """Hold a kernel to the error bound of utils/check.py, and note any contender's error."""
@@ -302,10 +309,12 @@ class _Judge:
         relative = float(error.max() / self.exact.abs().max())
         if is_kernel:
             precision = find_precision(contender.precision)
-            bound = relative_bound(self.workload.terms, precision, contender.growth)
+            rounding, w = contender.rounding, self.workload
+            terms = rounding.terms(w.C // w.groups, w.R * w.S)
+            bound = relative_bound(terms, precision, rounding.growth)
             # Image by image: masks of the largest outputs would not fit beside them.
             finite = all(bool(image.isfinite().all()) for image in output)
-            if not finite or not bool((error <= bound * self.magnitude).all()):
+            if not finite or not bool((error <= bound * self.magnitude(rounding)).all()):
                 raise CheckError(
                     f"{contender.name} is wrong on {self.workload.name}, {when}: "
                     + (f"relative error {relative:.1e}" if finite else "some elements are NaN or infinite")

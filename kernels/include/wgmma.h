@@ -1,7 +1,8 @@
-// Hopper's matrix instruction, wgmma: four warps (a "warpgroup") multiply two tiles that lie in shared memory,
-// while their threads go on with something else. It exists on compute capability 9.0 alone, in code compiled
-// for sm_90a: a launcher calls require_wgmma(). Compiled for another GPU the functions stop the kernel, so that
-// a source still builds there. The words in quotes are PTX ("Parallel Thread Execution ISA", NVIDIA).
+// Hopper's matrix instruction, wgmma: four warps (a "warpgroup") multiply two tiles that lie in shared
+// memory, while their threads go on with something else. It exists on compute capability 9.0 alone, in code
+// compiled for sm_90a: a launcher calls require_wgmma(). Compiled for another GPU the functions stop the
+// kernel, so that a source still builds there. The words in quotes are PTX ("Parallel Thread Execution ISA",
+// NVIDIA).
 #pragma once
 
 #include <c10/cuda/CUDAException.h>
@@ -12,13 +13,13 @@ inline void require_wgmma(const char* what) {
     C10_CUDA_CHECK(cudaGetDevice(&device));
     C10_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
     C10_CUDA_CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
-    TORCH_CHECK(major == 9 && minor == 0, what, " needs a GPU of compute capability 9.0 (Hopper); this one has ",
-                major, ".", minor);
+    TORCH_CHECK(major == 9 && minor == 0, what,
+                " needs a GPU of compute capability 9.0 (Hopper); this one has ", major, ".", minor);
 }
 
-// A tile in shared memory, as wgmma wants it named: rows of 128 bytes, its address a multiple of 1,024, and the
-// 16-byte pieces of row r in the order piece ^ r % 8 (PTX: K-major, 128-byte swizzle; 1,024 bytes from eight
-// rows to the next). One step further along the rows, of 32 bytes, is + 2.
+// A tile in shared memory, as wgmma wants it named: rows of 128 bytes, its address a multiple of 1,024, and
+// the 16-byte pieces of row r in the order piece ^ r % 8 (PTX: K-major, 128-byte swizzle; 1,024 bytes from
+// eight rows to the next). One step further along the rows, of 32 bytes, is + 2.
 __device__ __forceinline__ uint64_t tile_descriptor(const void* tile) {
     return uint64_t(1) << 62 | uint64_t(1024 >> 4) << 32 | uint64_t(1) << 16 | shared_address(tile) >> 4;
 }
@@ -26,7 +27,9 @@ __device__ __forceinline__ uint64_t tile_descriptor(const void* tile) {
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
 // What ordinary instructions and cp.async have stored to shared memory becomes visible to wgmma.
-__device__ __forceinline__ void show_to_wgmma() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+__device__ __forceinline__ void show_to_wgmma() {
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
 
 // From here on products may write the registers of the sums.
 __device__ __forceinline__ void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
@@ -45,10 +48,10 @@ __device__ __forceinline__ void wait_for_products() {
 #define SUMS4(i) "+f"(sum[i]), "+f"(sum[i + 1]), "+f"(sum[i + 2]), "+f"(sum[i + 3])
 #define SUMS(i) SUMS4(i), SUMS4(i + 4), SUMS4(i + 8), SUMS4(i + 12)
 
-// Start sum += a b. a has 64 rows and b has COLUMNS "rows", each of 32 bytes along k: 8 of TF32 (of floats, the
-// last 13 bits cut off) or 16 of bfloat16. Thread t of the warpgroup holds of the 64 x COLUMNS sums, for every
-// j, row 16 (t / 32) + t % 32 / 4, columns 8 j + 2 (t % 4) and the next, in sum[4 j] and sum[4 j + 1], and the
-// row 8 below it in sum[4 j + 2] and sum[4 j + 3].
+// Start sum += a b. a has 64 rows and b has COLUMNS "rows", each of 32 bytes along k: 8 of TF32 (of floats,
+// the last 13 bits cut off) or 16 of bfloat16. Thread t of the warpgroup holds of the 64 x COLUMNS sums, for
+// every j, row 16 (t / 32) + t % 32 / 4, columns 8 j + 2 (t % 4) and the next, in sum[4 j] and sum[4 j + 1],
+// and the row 8 below it in sum[4 j + 2] and sum[4 j + 3].
 __device__ __forceinline__ void start_tf32(float (&sum)[128], uint64_t a, uint64_t b) {
     asm volatile(
         "{.reg .pred add; setp.ne.b32 add, 1, 0; "

@@ -133,11 +133,13 @@ def preprocessor_flags(flags: list[str]) -> list[str]:
 
 def _cuda(source: Source, options: dict, verbose: bool, checked: bool, _: dict) -> Callable:
     major, minor = torch.cuda.get_device_capability()
+    # "a": with the instructions that this architecture alone has, wgmma on Hopper.
+    arch = f"sm_{major}{minor}" + ("a" if major >= 9 else "")
 
     def compiled() -> Path:
         return compile_cuda(
             source,
-            f"sm_{major}{minor}",
+            arch,
             extra_cflags=options["extra_cflags"],
             extra_cuda_cflags=options["extra_cuda_cflags"],
             include_paths=options["extra_include_paths"],
