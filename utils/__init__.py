@@ -27,6 +27,8 @@ _MODULES = {
     "sectors_chart": "utils.plots",
     "bank_grid": "utils.plots",
     "reuse_map": "utils.plots",
+    "number_formats": "utils.plots",
+    "fragment_map": "utils.plots",
     "thread_timeline": "utils.plots",
     "tile_map": "utils.plots",
     "window_map": "utils.windows",

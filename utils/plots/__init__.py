@@ -6,6 +6,8 @@ alt text says in words what there is to see. The same data give the same bytes.
 
 from utils.plots.access import access_map, sectors_chart
 from utils.plots.banks import bank_grid
+from utils.plots.formats import number_formats
+from utils.plots.fragments import fragment_map
 from utils.plots.registers import reuse_map
 from utils.plots.speed import ladder_chart, roofline
 from utils.plots.tiles import tile_map
@@ -14,7 +16,9 @@ from utils.plots.timeline import thread_timeline
 __all__ = [
     "access_map",
     "bank_grid",
+    "fragment_map",
     "ladder_chart",
+    "number_formats",
     "reuse_map",
     "roofline",
     "sectors_chart",
