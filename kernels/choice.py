@@ -9,6 +9,9 @@ import torch
 
 from kernels import ladders
 
+MANY_CHANNELS = (
+    32  # from here on Winograd's traffic is worth its fewer multiplications (lesson 12 counts both)
+)
 FEW_CHANNELS = 4  # of the input: a product over them alone leaves most of a matrix tile empty
 
 
@@ -58,6 +61,17 @@ RULES: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
         "a filter a channel: memory is the limit, so every input is read once",
     ),
     (
+        "conv2d_rows",
+        lambda x: (
+            x.plain
+            and x.R == x.S
+            and x.S in (3, 5, 7)
+            and x.C * x.K <= FEW_CHANNELS
+            and x.precision != "bf16"
+        ),
+        "hardly any channels: a thread slides down the image, in float32",
+    ),
+    (
         "conv2d_wgmma",
         lambda x: (
             x.sm == 90
@@ -83,13 +97,8 @@ RULES: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
         "1x1 is a product of two matrices that lie in memory as they are",
     ),
     (
-        "conv2d_rows",
-        lambda x: x.plain and x.R == x.S and x.S in (3, 5, 7) and x.C * x.K <= FEW_CHANNELS,
-        "hardly any channels: a thread slides down the image",
-    ),
-    (
         "conv2d_winograd",
-        lambda x: x.plain and x.R == x.S == 3 and min(x.C, x.K) > FEW_CHANNELS,
+        lambda x: x.plain and x.R == x.S == 3 and min(x.C, x.K) >= MANY_CHANNELS,
         "3x3, stride 1: Winograd's algorithm takes a quarter of the multiplications",
     ),
     (

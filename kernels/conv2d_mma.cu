@@ -10,24 +10,8 @@
 // _7 0.100 (0.052), pointwise 0.111 (0.079), alexnet_conv1 0.783 (1.287), resnet_conv1 0.299 (0.404). BF16:
 // vgg_conv2 0.200 (0.135), _56 0.055 (0.043), _28 0.047 (0.034), _14 0.043 (0.032), _7 0.046 (0.032),
 // pointwise 0.066 (0.040). vgg_conv2 in TF32 without the swizzle of place(): 3.4 times the time.
-#include "conv.h"
-#include "ptx.h"
 #include <cmath>
-
-using bf16 = __nv_bfloat16;
-constexpr int PIECES = 8;  // of 16 bytes: a row of a stage is 128 bytes, once round the 32 banks
-// Most rows and columns of a filter: Row::outside has a bit for each, and bit 15 for what is past the end.
-constexpr int MOST_TAPS = 15;
-
-// A pixel of the tile: where its window begins, in pieces, and which taps lie in the padding: a bit for every
-// r, and from bit 16 on for every s.
-struct Row {
-    unsigned begin, outside;
-};
-
-// Piece `piece` of row `row` of a stage. Neighbouring rows have their pieces in other orders, so that eight
-// rows of one piece, a matrix of ldmatrix, lie in different banks.
-__device__ __forceinline__ int place(int row, int piece) { return row * PIECES + (piece ^ row % PIECES); }
+#include "channels_last.h"
 
 __device__ __forceinline__ void multiply(float, float (&sum)[4], const uint32_t (&a)[4], uint32_t b0,
                                          uint32_t b1) {
@@ -46,17 +30,11 @@ __device__ __forceinline__ void round_matrices(float, uint32_t (&a)[4]) {
 }
 __device__ __forceinline__ void round_matrices(bf16, uint32_t (&)[4]) {}
 
-__device__ __forceinline__ float rounded(float x) { return __uint_as_float(to_tf32(x)); }
-__device__ __forceinline__ bf16 rounded(bf16 x) { return x; }
-
-// Before the product: rows of C channels become rows of `padded` ones, the new ones 0, rounded to TF32.
-template <class T>
-__global__ void pack(const T* __restrict__ from, T* __restrict__ to, int64_t rows, int C, int padded) {
-    const int64_t row = int64_t(blockIdx.x) * blockDim.y + threadIdx.y;
-    if (row >= rows) return;
-    for (int c = threadIdx.x; c < padded; c += blockDim.x)
-        to[row * padded + c] = c < C ? rounded(from[row * C + c]) : T(0.0f);
-}
+// The weights, and an input that has to be copied anyway, are rounded before the product.
+struct Rounded {
+    __device__ float operator()(float x) const { return __uint_as_float(to_tf32(x)); }
+    __device__ bf16 operator()(bf16 x) const { return x; }
+};
 
 __device__ __forceinline__ void put(float* to, float x, float y) { *reinterpret_cast<float2*>(to) = {x, y}; }
 __device__ __forceinline__ void put(bf16* to, float x, float y) {
@@ -109,16 +87,7 @@ __global__ void __launch_bounds__(32 * WARPS_M * WARPS_N, RESIDENT)
     const int tiles_n = (K + TILE_N - 1) / TILE_N, M = N * P * Q;
     const int block_m = blockIdx.x / tiles_n * TILE_M, block_n = blockIdx.x % tiles_n * TILE_N;
 
-    for (int i = threadIdx.x; i < TILE_M; i += THREADS) {
-        const int m = block_m + i, n = m / (P * Q), p = m / Q % P, q = m % Q;
-        const int h0 = p * stride - padding, w0 = q * stride - padding;
-        unsigned outside = ~0u;
-        for (int r = 0; r < R && m < M; ++r)
-            if (unsigned(h0 + r * dilation) < unsigned(H)) outside -= 1u << r;
-        for (int s = 0; s < S; ++s)
-            if (unsigned(w0 + s * dilation) < unsigned(W)) outside -= 1u << 16 << s;
-        rows[i] = {((unsigned(n) * H + h0) * W + w0) * pieces, outside};
-    }
+    for (int i = threadIdx.x; i < TILE_M; i += THREADS) rows[i] = row_of(block_m + i, size, pieces);
     __syncthreads();
 
     // What this thread copies: its piece of every ROWS-th row.
@@ -126,8 +95,7 @@ __global__ void __launch_bounds__(32 * WARPS_M * WARPS_N, RESIDENT)
     Row mine[M_COPIES];
 #pragma unroll
     for (int i = 0; i < M_COPIES; ++i) mine[i] = rows[row + i * ROWS];
-    const int filter_pieces = R * S * pieces,
-              filters = K - block_n - row;  // a filter, filters from this row on
+    const int filter_pieces = R * S * pieces, filters = K - block_n - row;  // filters from this row on
     const uint4* const filter = weight + size_t(block_n + row) * filter_pieces;
     uint4* const to = stages + place(row, piece);
     int c = piece % pieces, s = piece / pieces % S, r = piece / pieces / S;  // the next piece to copy
@@ -238,9 +206,9 @@ int64_t tiles() { return TILES; }
 // may have fewer of them, and is slower then, but not by as much.
 template <class T>
 static int fastest_tile(int M, int K, int steps) {
-    int device = 0, sms = 0, most = 0, best = -1;
+    const int sms = multiprocessors();
+    int device = 0, most = 0, best = -1;
     C10_CUDA_CHECK(cudaGetDevice(&device));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
     C10_CUDA_CHECK(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
     double least = INFINITY;
     for (int i = 0; i < TILES; ++i) {
@@ -256,20 +224,6 @@ static int fastest_tile(int M, int K, int steps) {
     return best;
 }
 
-// Rows of `to` channels in place of C. Where nothing has to change, the tensor itself.
-template <class T>
-static torch::Tensor packed(const torch::Tensor& tensor, int C, int to, bool always, cudaStream_t stream) {
-    if (!always && to == C && reinterpret_cast<uintptr_t>(tensor.data_ptr()) % 16 == 0) return tensor;
-    const int64_t rows = tensor.numel() / C;
-    auto copy = torch::empty({rows, to}, tensor.options().memory_format(torch::MemoryFormat::Contiguous));
-    const int x = to > 16 ? 32 : to > 8 ? 16 : to > 4 ? 8 : 4;
-    const dim3 block(x, 256 / x);
-    pack<<<grid_of((rows + block.y - 1) / block.y, 1, 1), block, 0, stream>>>(
-        static_cast<const T*>(tensor.data_ptr()), static_cast<T*>(copy.data_ptr()), rows, C, to);
-    C10_CUDA_KERNEL_LAUNCH_CHECK();
-    return copy;
-}
-
 template <class T>
 static void launch(const torch::Tensor& input, const torch::Tensor& weight,
                    const std::optional<torch::Tensor>& bias, torch::Tensor& output, const Conv2d& size,
@@ -278,8 +232,8 @@ static void launch(const torch::Tensor& input, const torch::Tensor& weight,
     const auto stream = at::cuda::getCurrentCUDAStream();
     const int pieces = ceil_div(size.C, PER_PIECE), steps = ceil_div(size.R * size.S * pieces, PIECES);
     const int M = size.N * size.P * size.Q;
-    const auto x = packed<T>(input, size.C, pieces * PER_PIECE, false, stream);
-    const auto w = packed<T>(weight, size.C, pieces * PER_PIECE, sizeof(T) == 4, stream);  // to be rounded
+    const auto x = packed<Rounded, T>(input, false, stream);
+    const auto w = packed<Rounded, T>(weight, sizeof(T) == 4, stream);
     const T* const b = bias ? static_cast<const T*>(bias->data_ptr()) : nullptr;
     const Tile<T>& tile = TABLE<T>[only < 0 ? fastest_tile<T>(M, size.K, steps) : only];
     const auto kernel = tile.kernel;
@@ -291,30 +245,17 @@ static void launch(const torch::Tensor& input, const torch::Tensor& weight,
     C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
-static void check_channels_last(const char* name, const torch::Tensor& tensor) {
-    TORCH_CHECK(tensor.is_contiguous(torch::MemoryFormat::ChannelsLast), name,
-                " must be channels_last: pass ", name, ".to(memory_format=torch.channels_last)");
-}
-
 torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight,
                      std::optional<torch::Tensor> bias = std::nullopt, int64_t stride = 1,
                      int64_t padding = 0, int64_t dilation = 1, int64_t tile = -1) {
-    const auto dtype = float32_or_bfloat16(input);
-    const Conv2d size = conv2d_sizes_any_layout(input, weight, bias, stride, padding, dilation, false, dtype);
-    check_channels_last("input", input);
-    check_channels_last("weight", weight);
-    TORCH_CHECK(size.R <= MOST_TAPS && size.S <= MOST_TAPS, "a filter has at most ", MOST_TAPS, " x ",
-                MOST_TAPS, " taps here, one bit each");
-    TORCH_CHECK(int64_t(size.N) * size.P * size.Q <= INT_MAX - 256,
-                "too many output pixels: int indices overflow");
+    const Conv2d size = channels_last_sizes(input, weight, bias, stride, padding, dilation);
     TORCH_CHECK(tile >= -1 && tile < TILES, "tile must be -1 to ", TILES - 1);
     const c10::cuda::CUDAGuard guard(input.device());
     require_sm(80, "conv2d_mma");
-    auto output = torch::empty({size.N, size.K, size.P, size.Q},
-                               input.options().memory_format(torch::MemoryFormat::ChannelsLast));
+    auto output = channels_last_output(size, input);
     if (size.N == 0) return output;  // CUDA refuses to launch a grid without blocks
 
-    if (dtype == torch::kFloat32)
+    if (input.scalar_type() == torch::kFloat32)
         launch<float>(input, weight, bias, output, size, int(tile));
     else
         launch<bf16>(input, weight, bias, output, size, int(tile));

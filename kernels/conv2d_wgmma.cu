@@ -4,23 +4,10 @@
 // a block has GROUPS of them, which share the pixels. TF32's tiles are floats whose last 13 bits the
 // multiplier cuts off. So the weights are scaled by 1 + 2^-11 when they are packed: an input that is cut lies
 // up to 2^-10 below its true value, then within 2^-11 on either side of it, as if it had been rounded.
-#include "conv.h"
+#include "channels_last.h"
 #include "wgmma.h"
 
-using bf16 = __nv_bfloat16;
-constexpr int PIECES = 8;     // of 16 bytes: a row of a tile is 128 bytes
 constexpr int CHANNELS = 64;  // of a warpgroup
-constexpr int MOST_TAPS =
-    15;  // rows and columns of a filter: Row::outside has a bit each, and one for the end
-
-// A pixel of the tile: where its window begins, in pieces, and which taps lie in the padding: a bit for every
-// r, and from bit 16 on for every s.
-struct Row {
-    unsigned begin, outside;
-};
-
-// Piece `piece` of row `row` of a tile.
-__device__ __forceinline__ int place(int row, int piece) { return row * PIECES + (piece ^ row % PIECES); }
 
 template <int SUMS>
 __device__ __forceinline__ void start(float, float (&sum)[SUMS], uint64_t a, uint64_t b) {
@@ -31,24 +18,18 @@ __device__ __forceinline__ void start(bf16, float (&sum)[SUMS], uint64_t a, uint
     start_bf16(sum, a, b);
 }
 
-__device__ __forceinline__ float packed_weight(float w) {
-    return __uint_as_float(to_tf32(w * (1.0f + 1.0f / 2048)));
-}
-__device__ __forceinline__ bf16 packed_weight(bf16 w) { return w; }
-__device__ __forceinline__ float to_float(float x) { return x; }
-__device__ __forceinline__ float to_float(bf16 x) { return __bfloat162float(x); }
-
-// Before the product: rows of C channels become rows of `padded` ones, the new ones 0; weights are prepared.
-template <class T>
-__global__ void pack(const T* __restrict__ from, T* __restrict__ to, int64_t rows, int C, int padded,
-                     bool weights) {
-    const int64_t row = int64_t(blockIdx.x) * blockDim.y + threadIdx.y;
-    if (row >= rows) return;
-    for (int c = threadIdx.x; c < padded; c += blockDim.x) {
-        const T value = c < C ? from[row * C + c] : T(0.0f);
-        to[row * padded + c] = weights ? packed_weight(value) : value;
+struct Unchanged {
+    template <class T>
+    __device__ T operator()(T x) const {
+        return x;
     }
-}
+};
+
+// A weight, scaled as the head of the file says.
+struct Centred {
+    __device__ float operator()(float w) const { return __uint_as_float(to_tf32(w * (1.0f + 1.0f / 2048))); }
+    __device__ bf16 operator()(bf16 w) const { return w; }
+};
 
 template <class T, int GROUPS, int PIXELS, int STAGES, int RESIDENT>
 __global__ void __launch_bounds__(128 * GROUPS, RESIDENT)
@@ -69,16 +50,7 @@ __global__ void __launch_bounds__(128 * GROUPS, RESIDENT)
     const int piece = threadIdx.x % PIECES, row = threadIdx.x / PIECES;
     Row mine[M_COPIES];
 #pragma unroll
-    for (int i = 0; i < M_COPIES; ++i) {
-        const int m = block_m + row + i * ROWS, n = m / (P * Q), p = m / Q % P, q = m % Q;
-        const int h0 = p * stride - padding, w0 = q * stride - padding;
-        unsigned outside = ~0u;
-        for (int r = 0; r < R && m < M; ++r)
-            if (unsigned(h0 + r * dilation) < unsigned(H)) outside -= 1u << r;
-        for (int s = 0; s < S; ++s)
-            if (unsigned(w0 + s * dilation) < unsigned(W)) outside -= 1u << 16 << s;
-        mine[i] = {((unsigned(n) * H + h0) * W + w0) * pieces, outside};
-    }
+    for (int i = 0; i < M_COPIES; ++i) mine[i] = row_of(block_m + row + i * ROWS, size, pieces);
     const int filter_pieces = R * S * pieces, filters = K - block_k - row;  // filters from this row on
     const uint4* const filter = weight + size_t(block_k + row) * filter_pieces;
     uint4* const to = stages + place(row, piece);
@@ -138,7 +110,7 @@ __global__ void __launch_bounds__(128 * GROUPS, RESIDENT)
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
         const int x = first_k + half * 8, k = block_k + x;
-        const float plus = bias && k < K ? to_float(bias[k]) : 0.0f;
+        const float plus = bias && k < K ? float(bias[k]) : 0.0f;
 #pragma unroll
         for (int i = 0; i < PIXELS / 4; ++i) {
             const int y = pixel + i / 2 * 8 + i % 2;
@@ -187,7 +159,8 @@ int64_t tiles() { return TILES; }
 
 // Without a choice: the tile that should take the least time.
 template <class T>
-static int choose(int M, int K, int steps, int sms) {
+static int choose(int M, int K, int steps) {
+    const int sms = multiprocessors();
     int best = 0;
     double least = 1e300;
     for (int i = 0; i < TILES; ++i) {
@@ -201,21 +174,6 @@ static int choose(int M, int K, int steps, int sms) {
     return best;
 }
 
-// Rows of `to` channels in place of C. Where nothing has to change, the tensor itself.
-template <class T>
-static torch::Tensor packed(const torch::Tensor& tensor, int C, int to, bool weights, cudaStream_t stream) {
-    const bool aligned = reinterpret_cast<uintptr_t>(tensor.data_ptr()) % 16 == 0;
-    if (to == C && aligned && !(weights && sizeof(T) == 4)) return tensor;
-    const int64_t rows = tensor.numel() / C;
-    auto copy = torch::empty({rows, to}, tensor.options().memory_format(torch::MemoryFormat::Contiguous));
-    const int x = to > 16 ? 32 : to > 8 ? 16 : to > 4 ? 8 : 4;
-    const dim3 block(x, 256 / x);
-    pack<<<grid_of((rows + block.y - 1) / block.y, 1, 1), block, 0, stream>>>(
-        static_cast<const T*>(tensor.data_ptr()), static_cast<T*>(copy.data_ptr()), rows, C, to, weights);
-    C10_CUDA_KERNEL_LAUNCH_CHECK();
-    return copy;
-}
-
 template <class T>
 static void launch(const torch::Tensor& input, const torch::Tensor& weight,
                    const std::optional<torch::Tensor>& bias, torch::Tensor& output, const Conv2d& size,
@@ -224,12 +182,9 @@ static void launch(const torch::Tensor& input, const torch::Tensor& weight,
     const auto stream = at::cuda::getCurrentCUDAStream();
     const int pieces = ceil_div(size.C, PER_PIECE), steps = ceil_div(size.R * size.S * pieces, PIECES);
     const int M = size.N * size.P * size.Q;
-    const auto x = packed<T>(input, size.C, pieces * PER_PIECE, false, stream);
-    const auto w = packed<T>(weight, size.C, pieces * PER_PIECE, true, stream);
-    int device = 0, sms = 0;
-    C10_CUDA_CHECK(cudaGetDevice(&device));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
-    const Tile<T>& tile = TABLE<T>[which < 0 ? choose<T>(M, size.K, steps, sms) : which];
+    const auto x = packed<Unchanged, T>(input, false, stream);
+    const auto w = packed<Centred, T>(weight, sizeof(T) == 4, stream);
+    const Tile<T>& tile = TABLE<T>[which < 0 ? choose<T>(M, size.K, steps) : which];
     const int bytes = shared_bytes(tile.kernel, tile.bytes, "this tile");
     const int64_t tiles = int64_t(ceil_div(M, tile.pixels)) * ceil_div(size.K, tile.channels);
     const dim3 grid = grid_of(tiles, 1, 1);
@@ -241,30 +196,17 @@ static void launch(const torch::Tensor& input, const torch::Tensor& weight,
     C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
-static void check_channels_last(const char* name, const torch::Tensor& tensor) {
-    TORCH_CHECK(tensor.is_contiguous(torch::MemoryFormat::ChannelsLast), name,
-                " must be channels_last: pass ", name, ".to(memory_format=torch.channels_last)");
-}
-
 torch::Tensor conv2d(torch::Tensor input, torch::Tensor weight,
                      std::optional<torch::Tensor> bias = std::nullopt, int64_t stride = 1,
                      int64_t padding = 0, int64_t dilation = 1, int64_t tile = -1) {
-    const auto dtype = float32_or_bfloat16(input);
-    const Conv2d size = conv2d_sizes_any_layout(input, weight, bias, stride, padding, dilation, false, dtype);
-    check_channels_last("input", input);
-    check_channels_last("weight", weight);
-    TORCH_CHECK(size.R <= MOST_TAPS && size.S <= MOST_TAPS, "a filter has at most ", MOST_TAPS, " x ",
-                MOST_TAPS, " taps here, one bit each");
-    TORCH_CHECK(int64_t(size.N) * size.P * size.Q <= INT_MAX - 256,
-                "too many output pixels: int indices overflow");
+    const Conv2d size = channels_last_sizes(input, weight, bias, stride, padding, dilation);
     TORCH_CHECK(tile >= -1 && tile < TILES, "tile must be -1 to ", TILES - 1);
     const c10::cuda::CUDAGuard guard(input.device());
     require_wgmma("conv2d_wgmma");
-    auto output = torch::empty({size.N, size.K, size.P, size.Q},
-                               input.options().memory_format(torch::MemoryFormat::ChannelsLast));
+    auto output = channels_last_output(size, input);
     if (size.N == 0) return output;  // CUDA refuses to launch a grid without blocks
 
-    if (dtype == torch::kFloat32)
+    if (input.scalar_type() == torch::kFloat32)
         launch<float>(input, weight, bias, output, size, int(tile));
     else
         launch<bf16>(input, weight, bias, output, size, int(tile));

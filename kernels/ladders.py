@@ -136,6 +136,7 @@ LADDERS: dict[str, tuple[Rung, ...]] = {
         Rung("conv1d_naive", "one thread per output"),
         Rung("conv1d_tiled", "the block's window of the input in shared memory"),
         Rung("conv1d_registers", "a register tile of 8 channels x 8 outputs"),
+        Rung("conv1d_gemm", "implicit GEMM: all outputs in a row, offsets from a table"),
         Rung("conv1d_window", "the next channels by cp.async, 16 x 7 outputs a thread", sm=80),
         Rung("conv1d_mma", "tensor cores, fed from the input's window", precisions=("tf32",), sm=80),
     ),

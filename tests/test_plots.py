@@ -13,6 +13,7 @@ from utils.plots import (
     bank_grid,
     banks,
     ladder_chart,
+    product_map,
     reuse_map,
     roofline,
     sectors_chart,
@@ -102,6 +103,10 @@ PICTURES = {
     "sectors": lambda: sectors_chart({"stride": {1: 4, 2: 8, 8: 32}, "dilation": {1: 14 / 3}}, "a row"),
     "map": lambda: access_map([COALESCED], title="a warp"),
     "shared": lambda: access_map(request([128 * i for i in range(32)], "shared_load", wavefronts=32)),
+    "product": lambda: product_map(
+        (4, 5), (3, 3), 2, 3, padding=1, column=7, element=(0, 1, 2), title="a product"
+    ),
+    "one filter": lambda: product_map((3, 6), (1, 2), stride=2),
     "tile": lambda: tile_map((20, 40), (3, 5), tile=(4, 8), block=(1, 1), padding=2, title="a tile"),
 }
 
@@ -129,6 +134,23 @@ def test_what_the_pictures_say():
         "8 channels x 1 pixel: 8 weights and 1 input read for 8 products, 1.125 numbers a product;"
         " 4 channels x 4 pixels: 4 weights and 4 inputs read for 16 products, 0.5 numbers a product."
     )
+
+
+def test_product_map():
+    said = product_map((4, 5), (3, 3), 2, 3, padding=1, column=7, element=(0, 1, 2)).alt
+    assert said.startswith("weights of 3 x 18 times an input matrix of 18 x 20 make an output of 3 x 20;")
+    assert "the input has 40 numbers, the matrix 360 places, 100 of them zeros" in said
+    assert said.endswith("column 7 holds the window of pixel (1, 2); input 7 stands in 9 places.")
+    strided = product_map((5, 9), (3, 3), stride=2, dilation=2, element=(0, 4, 4)).alt
+    assert strided.endswith("pixel (0, 0); input 40 stands in 3 places.")
+    for wrong, what in (
+        ({"size": (2, 2)}, "larger than the padded input"),
+        ({"size": (9, 9)}, "at most 40"),
+        ({"column": 12}, "column 12 does not exist"),
+        ({"element": (1, 0, 0)}, "no element"),
+    ):
+        with pytest.raises(ValueError, match=what):
+            product_map(**{"size": (5, 6), "taps": (3, 3), **wrong})
 
 
 def test_sectors_chart():

@@ -267,6 +267,22 @@ def test_compare_with_cudnn_shows_the_recording_without_a_gpu(results):
     assert compare_with_cudnn("blur", {"mine": None}).rows == [RUN.rows[4]]
 
 
+def test_a_kernel_that_refuses_the_workload_is_left_out_with_its_reason(clock):
+    def refusing(name):
+        def run(input, weight, **options):
+            raise RuntimeError("75776 blocks along y: a grid has at most 65,535")
+
+        return run if name == "conv2d_tiled" else clock.fn(name)
+
+    rungs = [kernels.rung(name) for name in ("conv2d_naive", "conv2d_tiled")]
+    said = []
+    rows, failures = bench_command.record(
+        [TINY], rungs, refusing, precisions=["fp32"], budget=0, timer=clock, say=said.append
+    )
+    assert failures == [] and [row["kernel"] for row in rows] == ["cudnn", "conv2d_naive"]
+    assert said[-1] == "  skipped: conv2d_tiled refuses tiny: 75776 blocks along y: a grid has at most 65,535"
+
+
 def test_bench_command_goes_through_the_motions(results, capsys):
     assert bench_command.main(["--dry"]) == 0
     out = capsys.readouterr().out

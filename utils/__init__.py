@@ -26,6 +26,7 @@ _MODULES = {
     "access_map": "utils.plots",
     "sectors_chart": "utils.plots",
     "bank_grid": "utils.plots",
+    "product_map": "utils.plots",
     "reuse_map": "utils.plots",
     "number_formats": "utils.plots",
     "fragment_map": "utils.plots",

@@ -25,7 +25,15 @@ from utils.check import CheckError
 from utils.errors import KernelError
 from utils.precision import PRECISIONS, find_precision
 from utils.recordings import Timings
-from utils.timing import bench, can_measure, compute_capability, has_precision, machine, measure_ceilings
+from utils.timing import (
+    Refused,
+    bench,
+    can_measure,
+    has_precision,
+    machine,
+    measure_ceilings,
+    runs_on_this_gpu,
+)
 
 
 def record(
@@ -50,9 +58,9 @@ def record(
         if name not in usable:
             say(f"skipped {name}: it needs compute capability {find_precision(name).sm / 10}")
     for rung in rungs:
-        if _too_old_for(rung):
+        if _cannot_run(rung):
             say(f"skipped {rung.name}: it needs compute capability {rung.sm / 10}")
-    rungs = [rung for rung in rungs if not _too_old_for(rung)]
+    rungs = [rung for rung in rungs if not _cannot_run(rung)]
     passes = [(workload, precision) for workload in workloads for precision in usable]
     for number, (workload, precision) in enumerate(passes, 1):
         fns = {
@@ -82,6 +90,10 @@ def record(
                 if culprit is not None:
                     del fns[culprit]
                     continue
+            except Refused as refusal:
+                say(f"  skipped: {refusal}")
+                del fns[refusal.kernel]
+                continue
             except (MemoryError, torch.cuda.OutOfMemoryError) as error:
                 say(f"  skipped: {str(error).splitlines()[0]}")
             break
@@ -91,16 +103,14 @@ def record(
 def _compile(rungs: list[Rung]) -> Callable[[str], Callable]:
     """Compile all kernels at a time, as a compiler uses one core; returns the function that gives each."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        started = {
-            rung.name: pool.submit(kernels.load, rung.name) for rung in rungs if not _too_old_for(rung)
-        }
+        started = {rung.name: pool.submit(kernels.load, rung.name) for rung in rungs if not _cannot_run(rung)}
         for future in tqdm(as_completed(started.values()), "compiling", len(started), leave=False):
             future.result()
     return lambda name: started[name].result()
 
 
-def _too_old_for(rung: Rung) -> bool:
-    return torch.cuda.is_available() and compute_capability() < rung.sm
+def _cannot_run(rung: Rung) -> bool:
+    return torch.cuda.is_available() and not runs_on_this_gpu(rung)
 
 
 class _CountingTimer:

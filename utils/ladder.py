@@ -26,7 +26,7 @@ from utils.plots import ladder_chart
 from utils.readme import HEADLINE
 from utils.recordings import Timings, recorded
 from utils.simulator import profile
-from utils.timing import bench, can_measure, machine
+from utils.timing import bench_ladder, can_measure, machine, runs_on_this_gpu
 
 # Small enough for the simulator, and the shape on which its counters were compared with Nsight Compute.
 COUNTED = {
@@ -65,6 +65,10 @@ def climb(rungs: list[Rung], measured: bool) -> tuple[dict[str, Callable], list[
             bar.set_description(rung.name)
             row = {"kernel": rung.name, "compile": "", "check": "failed"}
             rows.append(row)
+            if lacking := _lacking(rung, measured):
+                row["check"] = "skipped"
+                print(f"{rung.name} is skipped: {lacking}")
+                continue
             try:
                 start = time.perf_counter()
                 launcher = kernels.load(rung.name)
@@ -81,12 +85,21 @@ def climb(rungs: list[Rung], measured: bool) -> tuple[dict[str, Callable], list[
     return launchers, rows, failures
 
 
+def _lacking(rung: Rung, measured: bool) -> str:
+    """Why this machine cannot run a rung; "" where it can."""
+    if not measured:
+        return "" if rung.simulated else "the simulator does not have its instructions"
+    return "" if runs_on_this_gpu(rung) else f"it needs compute capability {rung.sm / 10}"
+
+
 def _counts(launcher: Callable, rung: Rung) -> dict[str, str]:
     generator = torch.Generator().manual_seed(0)
     layout = torch.channels_last if rung.layout == "channels_last" else torch.contiguous_format
+    shapes = COUNTED[_ladder_of(rung)]
+    if rung.taps:
+        shapes = (shapes[0], (*shapes[1][:2], *rung.taps))
     input, weight = (
-        torch.randn(shape, generator=generator).contiguous(memory_format=layout)
-        for shape in COUNTED[_ladder_of(rung)]
+        torch.randn(shape, generator=generator).contiguous(memory_format=layout) for shape in shapes
     )
     launches = list(profile(launcher, input, weight, padding=1))
     loads, requests = (
@@ -123,7 +136,8 @@ def table(rows: list[dict]) -> str:
 def _times(ladder: str, launchers: dict[str, Callable], measured: bool) -> Timings | None:
     workload = HEADLINE[ladder]
     if measured:
-        return Timings(machine(), bench(launchers, workload), live=True)
+        fns = {n: fn for n, fn in launchers.items() if kernels.rung(n).handles(WORKLOADS[workload])}
+        return Timings(machine(), bench_ladder(fns, workload), live=True)
     runs = [run.select([workload]) for run in recorded()]
     return next((run for run in runs if run.rows), None)
 
@@ -150,9 +164,13 @@ def main(argv: list[str] | None = None) -> int:
         for row in rows if timings else ():
             for timed in timings.rows:
                 if timed["kernel"] == row["kernel"]:
-                    row["ms"] = f"{timed['ms']:.3f}"
-                    row["TFLOP/s"] = f"{timed['tflops']:.2f}"
-                    row["vs cuDNN"] = f"{timed['ratio']:.2f}"
+                    for column, text in (
+                        ("precision", timed["precision"]),
+                        ("ms", f"{timed['ms']:.3f}"),
+                        ("TFLOP/s", f"{timed['tflops']:.2f}"),
+                        ("vs cuDNN", f"{timed['ratio']:.2f}"),
+                    ):
+                        row[column] = f"{row[column]} / {text}" if column in row else text
         print(table(rows))
         if not measured:
             shapes = " and ".join("x".join(map(str, shape)) for shape in COUNTED[ladder])

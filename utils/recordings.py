@@ -57,14 +57,17 @@ class Timings:
     ceilings: dict[str, float] = field(default_factory=dict)
 
     def select(self, workloads: Iterable[str] | None = None, kernels: Iterable[str] | None = None) -> Timings:
-        """The rows of some workloads and kernels; cuDNN's rows stay in."""
+        """The rows of some workloads and kernels; cuDNN's in fp32, TF32 and the kernels' own precisions."""
         wanted = None if workloads is None else set(workloads)
-        chosen = None if kernels is None else {*kernels, "cudnn"}
-        rows = [
-            row
-            for row in self.rows
-            if (wanted is None or row["workload"] in wanted) and (chosen is None or row["kernel"] in chosen)
-        ]
+        rows = [row for row in self.rows if wanted is None or row["workload"] in wanted]
+        if kernels is not None:
+            chosen = set(kernels)
+            precisions = {"fp32", "tf32"} | {row["precision"] for row in rows if row["kernel"] in chosen}
+            rows = [
+                row
+                for row in rows
+                if row["kernel"] in chosen or (row["kernel"] == "cudnn" and row["precision"] in precisions)
+            ]
         return Timings(self.machine, rows, self.live, self.ceilings)
 
     @property

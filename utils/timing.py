@@ -14,11 +14,12 @@ from typing import Any
 import torch
 
 import kernels
-from kernels import WORKLOADS, Rounding, Workload
+from kernels import WORKLOADS, Rounding, Rung, Workload
 from utils import recordings
 from utils.autotune import best_tile
 from utils.check import TUNING, CheckError, exact_float32, magnitudes, poisoned, relative_bound
 from utils.clock import CudaTimer
+from utils.errors import KernelError
 from utils.precision import PRECISIONS, find_precision
 from utils.recordings import Timings, recorded
 
@@ -26,6 +27,24 @@ __all__ = ["bench", "compare_with_cudnn", "machine", "recorded", "show_timings"]
 
 SETS = 3  # sets of inputs to rotate through, so that no call finds its own data in a cache
 FEWEST, MOST = 5, 100  # samples
+
+
+class Refused(RuntimeError):
+    """A kernel's launcher does not take the workload; `kernel` is its name."""
+
+    def __init__(self, kernel: str, workload: str, reason: RuntimeError) -> None:
+        super().__init__(f"{kernel} refuses {workload}: {str(reason).splitlines()[0]}")
+        self.kernel = kernel
+
+
+@contextlib.contextmanager
+def _refusals_of(kernel: str, workload: Workload) -> Iterator[None]:
+    try:
+        yield
+    except (KernelError, torch.cuda.OutOfMemoryError):
+        raise
+    except RuntimeError as error:
+        raise Refused(kernel, workload.name, error) from error
 
 
 @dataclass
@@ -83,8 +102,8 @@ def bench(
 
     A kernel with a choice of tiles is timed with the one that `utils.autotune` finds fastest for the layer.
     Returns one row (see `Timings`) for cuDNN per precision and one per kernel. Every kernel's output is
-    checked against float64 before and after; raises CheckError where it is wrong, MemoryError where the GPU
-    is too small for the workload, RuntimeError without a GPU.
+    checked against float64 before and after; raises CheckError where it is wrong, Refused where its launcher
+    does not take the workload, MemoryError where the GPU is too small for it, RuntimeError without a GPU.
     """
     workload = _workload(workload)
     dtype = find_precision(precision).dtype
@@ -115,6 +134,17 @@ def bench(
         for contender in contenders:
             judge.check(contender, "after timing")
     return _rows(workload, contenders, ceilings)
+
+
+def bench_ladder(fns: Mapping[str, Callable], workload: Workload | str, *, budget: float = 2.0) -> list[dict]:
+    """`bench` in every precision that any of the kernels computes in, each kernel in its own; fp32 always."""
+    rows = []
+    for precision in PRECISIONS:
+        members = {name: fn for name, fn in fns.items() if precision in kernels.rung(name).precisions}
+        if members or precision == "fp32":
+            with_tf32 = not any("tf32" in kernels.rung(name).precisions for name in fns)
+            rows += bench(members, workload, precision, budget=budget, with_tf32=with_tf32)
+    return rows
 
 
 def least_bytes(workload: Workload, precision: str) -> int:
@@ -159,6 +189,12 @@ def compute_capability() -> int:
     """Of this machine's GPU: 80 for 8.0."""
     major, minor = torch.cuda.get_device_capability()
     return 10 * major + minor
+
+
+def runs_on_this_gpu(rung: Rung) -> bool:
+    """Whether this machine's GPU has what a kernel needs; Hopper's own instructions no other GPU has."""
+    have = compute_capability()
+    return have // 10 == 9 if rung.sm == 90 else have >= rung.sm
 
 
 def has_precision(name: str) -> bool:
@@ -211,7 +247,8 @@ def _kernel(
     inputs = layouts.get(rung.layout) or next(iter(layouts.values()))
     tile = None
     if getattr(fn, "tiles", 0):
-        tile = best_tile(fn, *inputs[0], **_options(workload), precision=precision, timer=timer).tile
+        with _refusals_of(name, workload):
+            tile = best_tile(fn, *inputs[0], **_options(workload), precision=precision, timer=timer).tile
     return Contender(
         name, precision, rung.layout, _kernel_call(name, fn, workload, inputs, tile), rung.rounding, tile
     )
@@ -298,7 +335,10 @@ class _Judge:
         """Hold a kernel to the error bound of utils/check.py, and note any contender's error."""
         is_kernel = contender.name != "cudnn"
         # Poison would make cuDNN choose deterministic algorithms, and the choice is remembered.
-        with poisoned() if is_kernel else contextlib.nullcontext():
+        with (
+            poisoned() if is_kernel else contextlib.nullcontext(),
+            _refusals_of(contender.name, self.workload),
+        ):
             output = contender.call(0)
         if tuple(output.shape) != self.workload.output_shape:
             raise CheckError(
@@ -416,7 +456,7 @@ def compare_with_cudnn(
     if can_measure():
         fns = dict(kernels) if isinstance(kernels, Mapping) else {name: _load(name) for name in kernels}
         try:
-            return Timings(machine(), bench(fns, workload, budget=budget), live=True)
+            return Timings(machine(), bench_ladder(fns, workload, budget=budget), live=True)
         except (MemoryError, torch.cuda.OutOfMemoryError) as error:
             print(f"Not measured here: {str(error).splitlines()[0]}")
     return show_timings(workload.name, list(kernels))

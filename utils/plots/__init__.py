@@ -8,6 +8,7 @@ from utils.plots.access import access_map, sectors_chart
 from utils.plots.banks import bank_grid
 from utils.plots.formats import number_formats
 from utils.plots.fragments import fragment_map
+from utils.plots.product import product_map
 from utils.plots.registers import reuse_map
 from utils.plots.speed import ladder_chart, roofline
 from utils.plots.tiles import tile_map
@@ -19,6 +20,7 @@ __all__ = [
     "fragment_map",
     "ladder_chart",
     "number_formats",
+    "product_map",
     "reuse_map",
     "roofline",
     "sectors_chart",

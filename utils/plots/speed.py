@@ -30,7 +30,7 @@ def ladder_chart(rows: Iterable[Mapping[str, Any]], caption: str = "") -> Image:
     figure = Figure(figsize=(7.2, height))
     bottom = (0.5 + (0.2 if caption else 0)) / height
     axes = chart_axes(figure, (0.24, bottom, 0.74, 1 - bottom - 0.42 / height))
-    labels = [row["kernel"] if row["kernel"] != "cudnn" else f"cuDNN {row['precision']}" for row in rows]
+    labels = [_label(row) for row in rows]
     for position, row in enumerate(rows):
         rival = row["kernel"] == "cudnn"
         axes.barh(
@@ -65,6 +65,12 @@ def ladder_chart(rows: Iterable[Mapping[str, Any]], caption: str = "") -> Image:
         f"{label} {row['tflops']:.3g}" for label, row in zip(labels, rows, strict=True)
     )
     return image(figure, alt + (f". {caption}" if caption else "."))
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    if row["kernel"] == "cudnn":
+        return f"cuDNN {row['precision']}"
+    return row["kernel"] if row["precision"] == "fp32" else f"{row['kernel']} {row['precision']}"
 
 
 def roofline(points: Iterable[Mapping[str, Any]], ceilings: Mapping[str, Any], caption: str = "") -> Image:
