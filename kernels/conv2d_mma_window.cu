@@ -99,14 +99,16 @@ __global__ void __launch_bounds__(32 * WARPS_M * WARPS_K, WARPS_K > 2 ? 2 : 3)
                       Conv2d size, Tile tile) {
     const auto [N, C, H, W, K, R, S, P, Q, any_stride, padding, dilation] = size;
     constexpr int VECTOR = 16 / sizeof(T), WARPS = WARPS_M * WARPS_K, PAIRS_K = WARPS_K * N_TILES / 2;
+    constexpr int CHANNELS = 8 * N_TILES * WARPS_K;
     const int lane = threadIdx.x, warp = threadIdx.y, g = lane / 4, t = lane % 4;
     const int warp_m = warp % WARPS_M, warp_k = warp / WARPS_M, stride = STRIDE ? STRIDE : any_stride;
     extern __shared__ float4 shared[];
     int2* offsets = reinterpret_cast<int2*>(shared);                         // steps x 4
     T* window = reinterpret_cast<T*>(shared) + tile.steps * 32 / sizeof(T);  // depth x plane
 
-    const int block_k = blockIdx.x, n = blockIdx.z, blocks_q = (Q + TILE_Q - 1) / TILE_Q;
-    const int block_q = blockIdx.y % blocks_q * TILE_Q, block_p = blockIdx.y / blocks_q * TILE_P;
+    const int blocks_k = (K + CHANNELS - 1) / CHANNELS, blocks_q = (Q + TILE_Q - 1) / TILE_Q;
+    const int block_k = blockIdx.x % blocks_k, block = blockIdx.x / blocks_k, n = blockIdx.y;
+    const int block_q = block % blocks_q * TILE_Q, block_p = block / blocks_q * TILE_P;
     const int top = block_p * stride - padding, left = block_q * stride - padding - tile.lead - tile.shift;
     for (int i = warp * 32 + lane; i < tile.steps * 4; i += 32 * WARPS) offsets[i] = table[i];
 
@@ -269,7 +271,8 @@ void launch(const torch::Tensor& input, const torch::Tensor& weight, const std::
     pack<T><<<ceil_div(all, 256), 256, 0, stream>>>(static_cast<const T*>(weight.data_ptr()), words_packed,
                                                     size, tile, CHANNELS, chunks, int(count));
     C10_CUDA_KERNEL_LAUNCH_CHECK();
-    const dim3 grid = grid_of(blocks_k, int64_t(ceil_div(size.Q, TILE_Q)) * ceil_div(size.P, TILE_P), size.N);
+    const int64_t tiles = int64_t(ceil_div(size.Q, TILE_Q)) * ceil_div(size.P, TILE_P);
+    const dim3 grid = grid_of(tiles * blocks_k, size.N, 1);
     kernel<<<grid, dim3(32, WARPS), bytes, stream>>>(static_cast<const T*>(input.data_ptr()),
                                                      reinterpret_cast<const uint4*>(words_packed),
                                                      reinterpret_cast<const int2*>(words_packed + count),
