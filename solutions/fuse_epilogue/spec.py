@@ -64,8 +64,8 @@ exercise = Exercise(
     title="Bias and ReLU in the epilogue",
     goal="store max(sum + bias, 0) of what exists, each output once, in the kernel that has the sums",
     hints=[
-        "Which lane holds which sum is wmma's business. store_matrix_sync writes the 16 x 16 piece to the warp's"
-        " own corner of shared memory, where everybody knows what is what.",
+        "Which lane holds which sum is wmma's business. store_matrix_sync writes the 16 x 16 piece to the"
+        " warp's own corner of shared memory, where everybody knows what is what.",
         "32 lanes, 256 sums: 8 for each lane. Lane l can take pixel l % 16 of rows l / 16, l / 16 + 2, and so"
         " on: then a request stores 16 neighbours of two channels.",
         "Row `row` of this warp's piece is channel block_k + warp * 16 + row, and column l % 16 of piece l is"
@@ -82,11 +82,29 @@ exercise = Exercise(
     ],
     starter_fails="first the bias, then the ReLU: channel 0",
     wrong=[
-        Wrong("ReLU before the bias", replace={"fmaxf(piece[row][lane % 16] + bias[k], 0.0f)": "fmaxf(piece[row][lane % 16], 0.0f) + bias[k]"}, because="a sum of 1 and a bias of -3 gave -2"),
-        Wrong("the bias of the row in the piece", replace={"bias[k], 0.0f)": "bias[row], 0.0f)"}, because="whole blocks: pointwise"),
-        Wrong("the bias of the pixel", replace={"bias[k], 0.0f)": "bias[lane % 16], 0.0f)"}, because="first the bias, then the ReLU: channel 1:"),
+        Wrong(
+            "ReLU before the bias",
+            replace={
+                "fmaxf(piece[row][lane % 16] + bias[k], 0.0f)": "fmaxf(piece[row][lane % 16], 0.0f) + bias[k]"
+            },
+            because="a sum of 1 and a bias of -3 gave -2",
+        ),
+        Wrong(
+            "the bias of the row in the piece",
+            replace={"bias[k], 0.0f)": "bias[row], 0.0f)"},
+            because="whole blocks: pointwise",
+        ),
+        Wrong(
+            "the bias of the pixel",
+            replace={"bias[k], 0.0f)": "bias[lane % 16], 0.0f)"},
+            because="first the bias, then the ReLU: channel 1:",
+        ),
         Wrong("the bias forgotten", replace={" + bias[k], 0.0f)": ", 0.0f)"}, because="a bias of -3 gave 1"),
-        Wrong("the ReLU forgotten", replace={"fmaxf(piece[row][lane % 16] + bias[k], 0.0f)": "piece[row][lane % 16] + bias[k]"}, because="a bias of -3 gave -2"),
+        Wrong(
+            "the ReLU forgotten",
+            replace={"fmaxf(piece[row][lane % 16] + bias[k], 0.0f)": "piece[row][lane % 16] + bias[k]"},
+            because="a bias of -3 gave -2",
+        ),
         Wrong(
             "ReLU in every step",
             replace={
@@ -95,16 +113,37 @@ exercise = Exercise(
             },
             because="a sum of -1 and a bias of 2 gave 2",
         ),
-        Wrong("channels beyond K are stored", replace={"if (k < K && pixel < pixels)\n                output": "if (pixel < pixels)\n                output"}, because="pixels and channels beyond the end: pointwise_relu, line 63: out-of-bounds"),
-        Wrong("pixels beyond the end are stored", replace={"if (k < K && pixel < pixels)\n                output": "if (k < K)\n                output"}, because="writes output[3], 1 past the last"),
-        Wrong("read before all have written", replace={"mem_row_major);\n        __syncwarp();\n": "mem_row_major);\n"}, because="race"),
-        Wrong("stored by columns", replace={"wmma::mem_row_major": "wmma::mem_col_major"}, because="whole blocks: pointwise"),
-        Wrong("all warps use the channels of the first", replace={"const int k = block_k + warp * 16 + row;": "const int k = block_k + row;"}, because="race"),
+        Wrong(
+            "channels beyond K are stored",
+            replace={"if (k < K && pixel < pixels)\n": "if (pixel < pixels)\n"},
+            because="pixels and channels beyond the end: pointwise_relu, line 63: out-of-bounds",
+        ),
+        Wrong(
+            "pixels beyond the end are stored",
+            replace={"if (k < K && pixel < pixels)\n": "if (k < K)\n"},
+            because="writes output[3], 1 past the last",
+        ),
+        Wrong(
+            "read before all have written",
+            replace={"mem_row_major);\n        __syncwarp();\n": "mem_row_major);\n"},
+            because="race",
+        ),
+        Wrong(
+            "stored by columns",
+            replace={"wmma::mem_row_major": "wmma::mem_col_major"},
+            because="whole blocks: pointwise",
+        ),
+        Wrong(
+            "all warps use the channels of the first",
+            replace={"const int k = block_k + warp * 16 + row;": "const int k = block_k + row;"},
+            because="race",
+        ),
         Wrong(
             "neighbouring lanes store channels, not pixels",
             replace={
                 "        const int pixel = first_pixel + l * 16 + lane % 16;\n": "",
-                "int k = block_k + warp * 16 + row;": "int k = block_k + warp * 16 + lane % 16, pixel = first_pixel + l * 16 + row;",
+                "int k = block_k + warp * 16 + row;": "int k = block_k + warp * 16 + lane % 16;\n"
+                "            const int pixel = first_pixel + l * 16 + row;",
                 "piece[row][lane % 16] +": "piece[lane % 16][row] +",
             },
             because="sectors are stored",

@@ -45,7 +45,7 @@ def bound(weights, inputs, u):
     The products and their sum are exact.
     """
     # >>> gap (2 lines): w (1 + u) times x (1 + u) is w x (1 + ...), and errors may all point the same way
-    magnitude = sum(abs(w * x) for w, x in zip(weights, inputs))
+    magnitude = sum(abs(w * x) for w, x in zip(weights, inputs, strict=True))
     return (2 * u + u * u) * magnitude
     # === starter
     return 0.0

@@ -68,7 +68,9 @@ def holds(cell):
         for kind in ("bad", "random"):
             weights = [bad if kind == "bad" else generator.gauss(0, 1) for _ in range(length)]
             inputs = [bad if kind == "bad" else generator.gauss(0, 1) for _ in range(length)]
-            weights, inputs = ([cell["float_of"](cell["bits_of"](x)) for x in row] for row in (weights, inputs))
+            weights, inputs = (
+                [cell["float_of"](cell["bits_of"](x)) for x in row] for row in (weights, inputs)
+            )
             exact = math.fsum(w * x for w, x in zip(weights, inputs, strict=True))
             for name, u in (("cut_off", STEP), ("nearest", STEP / 2)):
                 take = cell[name]
@@ -84,7 +86,7 @@ exercise = Exercise(
     hints=[
         "0x1FFF has its last 13 bits set. ~0x1FFF has all the others. A bitwise and, &, keeps these.",
         "To round a decimal number to whole ones you may add a half and cut off. Here the half is half of the"
-        " last bit that stays: bit 12, 0x1000. The sign is a bit of its own, so this works on both sides of 0.",
+        " last bit that stays: bit 12, 0x1000. The sign is a bit of its own: this works below 0, too.",
         "From 1 to 2 TF32 has a number every 2^-10. Cutting off may lose nearly all of such a step; rounding"
         " to the nearest is never off by more than half of it.",
         "(1 + u)(1 + u) is 1 + 2u + u². In the worst case all errors point the same way, so add the"
@@ -101,17 +103,63 @@ exercise = Exercise(
     ],
     starter_fails="cut off: cut_off(1.0000001192092896)",
     wrong=[
-        Wrong("12 bits cut off", replace={"float_of(bits_of(x) & ~0x1FFF)": "float_of(bits_of(x) & ~0x0FFF)"}, because="cut off: cut_off("),
-        Wrong("the bits kept that should go", replace={"float_of(bits_of(x) & ~0x1FFF)": "float_of(bits_of(x) & 0x1FFF)"}, because="cut off: cut_off(1.0)"),
-        Wrong("rounded before it is cut off", replace={"    return float_of(bits_of(x) & ~0x1FFF)": "    return float_of(bits_of(x) + 0x1000 & ~0x1FFF)"}, because="cut off: cut_off("),
-        Wrong("nearest cuts off", replace={"bits_of(x) + 0x1000 & ~0x1FFF": "bits_of(x) & 0xFFFFE000"}, because="nearest: nearest(1.000732421875)"),
-        Wrong("adds a whole step", replace={"bits_of(x) + 0x1000": "bits_of(x) + 0x2000"}, because="nearest: nearest("),
-        Wrong("ties towards zero", replace={"bits_of(x) + 0x1000": "bits_of(x) + 0x0FFF"}, because="halfway: away from zero: nearest(1.00048828125)"),
-        Wrong("ties to even", replace={"bits_of(x) + 0x1000": "bits_of(x) + 0x0FFF + (bits_of(x) >> 13 & 1)"}, because="halfway: away from zero: nearest(1.00048828125)"),
-        Wrong("the exponent kept", replace={"float_of(bits_of(x) + 0x1000 & ~0x1FFF)": "float_of(bits_of(x) & 0xFF800000 | min((bits_of(x) & 0x7FFFFF) + 0x1000, 0x7FFFFF) & ~0x1FFF)"}, because="a carry into the exponent"),
+        Wrong(
+            "12 bits cut off",
+            replace={"float_of(bits_of(x) & ~0x1FFF)": "float_of(bits_of(x) & ~0x0FFF)"},
+            because="cut off: cut_off(",
+        ),
+        Wrong(
+            "the bits kept that should go",
+            replace={"float_of(bits_of(x) & ~0x1FFF)": "float_of(bits_of(x) & 0x1FFF)"},
+            because="cut off: cut_off(1.0)",
+        ),
+        Wrong(
+            "rounded before it is cut off",
+            replace={"float_of(bits_of(x) & ~0x1FFF)": "float_of(bits_of(x) + 4096 & ~0x1FFF)"},
+            because="cut off: cut_off(",
+        ),
+        Wrong(
+            "nearest cuts off",
+            replace={"bits_of(x) + 0x1000 & ~0x1FFF": "bits_of(x) & 0xFFFFE000"},
+            because="nearest: nearest(1.000732421875)",
+        ),
+        Wrong(
+            "adds a whole step",
+            replace={"bits_of(x) + 0x1000": "bits_of(x) + 0x2000"},
+            because="nearest: nearest(",
+        ),
+        Wrong(
+            "ties towards zero",
+            replace={"bits_of(x) + 0x1000": "bits_of(x) + 0x0FFF"},
+            because="halfway: away from zero: nearest(1.00048828125)",
+        ),
+        Wrong(
+            "ties to even",
+            replace={"bits_of(x) + 0x1000": "bits_of(x) + 0x0FFF + (bits_of(x) >> 13 & 1)"},
+            because="halfway: away from zero: nearest(1.00048828125)",
+        ),
+        Wrong(
+            "the exponent kept",
+            replace={
+                "float_of(bits_of(x) + 0x1000 & ~0x1FFF)": "float_of(bits_of(x) & 0xFF800000"
+                " | min((bits_of(x) & 0x7FFFFF) + 0x1000, 0x7FFFFF) & ~0x1FFF)"
+            },
+            because="a carry into the exponent",
+        ),
         Wrong("half a step for both", replace={"CUT_OFF = 2**-10": "CUT_OFF = 2**-11"}, because="CUT_OFF"),
-        Wrong("the fraction's bits less one", replace={"NEAREST = 2**-11": "NEAREST = 2**-10"}, because="NEAREST"),
-        Wrong("errors that cancel", replace={"sum(abs(w * x) for": "abs(sum(w * x for", "zip(weights, inputs))": "zip(weights, inputs)))"}, because="the bound of a sum"),
+        Wrong(
+            "the fraction's bits less one",
+            replace={"NEAREST = 2**-11": "NEAREST = 2**-10"},
+            because="NEAREST",
+        ),
+        Wrong(
+            "errors that cancel",
+            replace={
+                "sum(abs(w * x) for": "abs(sum(w * x for",
+                "strict=True))": "strict=True)))",
+            },
+            because="the bound of a sum",
+        ),
         Wrong("one factor's error", replace={"(2 * u + u * u)": "u"}, because="the bound of a sum"),
     ],
 )

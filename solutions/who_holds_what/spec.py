@@ -7,7 +7,7 @@ exercise = Exercise(
     goal="which elements lane 22 holds; how many mma a block needs for a step; what ldmatrix costs for each",
     kind="answer",
     hints=[
-        "g is lane / 4, rounded down, and t is lane % 4. Work both out for lane 22, then read ptx.h's comment.",
+        "g is lane / 4, rounded down, and t is lane % 4. Work them out for lane 22, then read ptx.h.",
         "In a matrix of 16 rows the lane has row g and row g + 8. Of b it has two rows, t and t + 4, of one"
         " column. Its sums are neighbours: columns 2t and 2t + 1.",
         "An mma does 16 pixels x 8 channels x 8 taps. How many of each fit into 128 x 128 x 32?",
@@ -42,10 +42,24 @@ exercise = Exercise(
             "sums",
             ((5, 4), (5, 5), (13, 4), (13, 5)),
             {
-                ((5, 2), (5, 3), (13, 2), (13, 3)): "columns begin at 2t, not at t: four lanes share a row of 8.",
-                ((5, 2), (13, 2), (5, 6), (13, 6)): "that is a's pattern. Sums lie in pairs: columns 2t, 2t + 1.",
-                ((5, 4), (13, 4), (5, 5), (13, 5)): "right elements, other order: the second is the neighbour in"
-                " the same row.",
+                (
+                    (5, 2),
+                    (5, 3),
+                    (13, 2),
+                    (13, 3),
+                ): "columns begin at 2t, not at t: four lanes share a row of 8.",
+                (
+                    (5, 2),
+                    (13, 2),
+                    (5, 6),
+                    (13, 6),
+                ): "that is a's pattern. Sums lie in pairs: columns 2t, 2t + 1.",
+                (
+                    (5, 4),
+                    (13, 4),
+                    (5, 5),
+                    (13, 5),
+                ): "right elements, other order: the second is the neighbour in the same row.",
             },
             "Rows are g and g + 8, columns 2t and 2t + 1.",
         ),
@@ -85,15 +99,51 @@ exercise = Exercise(
     ],
     starter_fails="a has no value yet",
     wrong=[
-        Wrong("g and t exchanged", replace={"((5, 2), (13, 2), (5, 6), (13, 6))": "((2, 5), (10, 5), (2, 9), (10, 9))"}, because="g and t are exchanged"),
-        Wrong("column before row", replace={"((2, 5), (6, 5))": "((5, 2), (5, 6))"}, because="these are (column, row)"),
-        Wrong("the sums as a", replace={"((5, 4), (5, 5), (13, 4), (13, 5))": "((5, 2), (13, 2), (5, 6), (13, 6))"}, because="Sums lie in pairs"),
-        Wrong("the sums from t on", replace={"((5, 4), (5, 5), (13, 4), (13, 5))": "((5, 2), (5, 3), (13, 2), (13, 3))"}, because="columns begin at 2t"),
-        Wrong("one warp's products", replace={"products = 512": "products = 128"}, because="one warp's share"),
-        Wrong("products of a warp", replace={"products = 512": "products = 16384"}, because="32 of them are one mma"),
-        Wrong("requests for wavefronts", replace={"per_mma = 1": "per_mma = 0.25"}, because="number of requests"),
-        Wrong("wavefronts of an ldmatrix", replace={"unswizzled = 8": "unswizzled = 32"}, because="that is one ldmatrix"),
-        Wrong("as if no two rows met", replace={"unswizzled = 8": "unswizzled = 1"}, because="begin in the same bank"),
-        Wrong("one value left out", replace={"(13, 2), (5, 6), (13, 6))\nb": "(13, 2), (5, 6), ...)\nb"}, because="has no value yet"),
+        Wrong(
+            "g and t exchanged",
+            replace={"((5, 2), (13, 2), (5, 6), (13, 6))": "((2, 5), (10, 5), (2, 9), (10, 9))"},
+            because="g and t are exchanged",
+        ),
+        Wrong(
+            "column before row",
+            replace={"((2, 5), (6, 5))": "((5, 2), (5, 6))"},
+            because="these are (column, row)",
+        ),
+        Wrong(
+            "the sums as a",
+            replace={"((5, 4), (5, 5), (13, 4), (13, 5))": "((5, 2), (13, 2), (5, 6), (13, 6))"},
+            because="Sums lie in pairs",
+        ),
+        Wrong(
+            "the sums from t on",
+            replace={"((5, 4), (5, 5), (13, 4), (13, 5))": "((5, 2), (5, 3), (13, 2), (13, 3))"},
+            because="columns begin at 2t",
+        ),
+        Wrong(
+            "one warp's products", replace={"products = 512": "products = 128"}, because="one warp's share"
+        ),
+        Wrong(
+            "products of a warp",
+            replace={"products = 512": "products = 16384"},
+            because="32 of them are one mma",
+        ),
+        Wrong(
+            "requests for wavefronts", replace={"per_mma = 1": "per_mma = 0.25"}, because="number of requests"
+        ),
+        Wrong(
+            "wavefronts of an ldmatrix",
+            replace={"unswizzled = 8": "unswizzled = 32"},
+            because="that is one ldmatrix",
+        ),
+        Wrong(
+            "as if no two rows met",
+            replace={"unswizzled = 8": "unswizzled = 1"},
+            because="begin in the same bank",
+        ),
+        Wrong(
+            "one value left out",
+            replace={"(13, 2), (5, 6), (13, 6))\nb": "(13, 2), (5, 6), ...)\nb"},
+            because="has no value yet",
+        ),
     ],
 )

@@ -19,8 +19,8 @@ def fragment_map(requests: Any, shapes: Mapping[str, tuple[int, int]], lane: int
     """Draw a x b = sum as a warp holds them: in every element the lane that touches it.
 
     Args:
-        requests: what `trace` returned for a kernel in which each lane loads its elements of two matrices from
-            global memory and stores those of the third, 4 bytes at a time.
+        requests: what `trace` returned for a kernel in which each lane loads its elements of two matrices
+            from global memory and stores those of the third, 4 bytes at a time.
         shapes: the matrices' names in that kernel and their rows and columns, in the order a, b, sum.
         lane: its elements are marked, numbered in the order in which it touches them.
         title: a line above the picture.
