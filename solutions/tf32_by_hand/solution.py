@@ -29,7 +29,7 @@ def nearest(x):
     # <<< gap
 
 
-# Relative to a number between 1 and 2: how far off can it be after each? As powers of 2, for instance 2**-5.
+# A number between 1 and 2: how far off can it be after each? As powers of 2, for instance 2**-5.
 # >>> gap (2 lines): two powers of 2
 CUT_OFF = 2**-10
 NEAREST = 2**-11
