@@ -12,6 +12,7 @@ from kernels import ladders
 MANY_CHANNELS = (
     32  # from here on Winograd's traffic is worth its fewer multiplications (lesson 12 counts both)
 )
+POINTWISE_CHANNELS = 128  # with more, few warps' pixels fit beside the weights
 FEW_CHANNELS = 4  # of the input: a product over them alone leaves most of a matrix tile empty
 
 
@@ -70,6 +71,16 @@ RULES: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
             and x.precision != "bf16"
         ),
         "hardly any channels: a thread slides down the image, in float32",
+    ),
+    (
+        "conv2d_mma_pointwise",
+        lambda x: (
+            x.precision != "fp32"
+            and x.R == x.S == x.stride == 1
+            and x.padding == 0
+            and FEW_CHANNELS < x.C <= POINTWISE_CHANNELS
+        ),
+        "1x1 on tensor cores is a stream of pixels: the weights stay in shared memory",
     ),
     (
         "conv2d_wgmma",
@@ -179,7 +190,7 @@ def conv2d(
         arguments["tile"] = tuned.tile
     if explain:
         print(choice if tuned is None else f"{choice}; {tuned}")
-    return launcher.nowait(*tensors, **arguments)
+    return launcher(*tensors, **arguments)
 
 
 def _layer(input, weight, stride, padding, dilation, groups, precision) -> Layer:

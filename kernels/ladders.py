@@ -124,6 +124,14 @@ LADDERS: dict[str, tuple[Rung, ...]] = {
             sm=80,
         ),
         Rung(
+            "conv2d_mma_pointwise",
+            "1 x 1 on tensor cores: the weights stay in shared memory",
+            layout="channels_last",
+            precisions=("tf32", "bf16"),
+            taps=(1, 1),
+            sm=80,
+        ),
+        Rung(
             "conv2d_wgmma",
             "Hopper's tensor cores, fed from shared memory",
             layout="channels_last",

@@ -22,7 +22,7 @@ WANTED = {
     "resnet_conv1": ("conv2d_window", "conv2d_mma_window"),
     "vgg_conv2": ("conv2d_winograd", "conv2d_mma"),
     "resnet_3x3_7": ("conv2d_winograd", "conv2d_mma"),
-    "pointwise": ("conv2d_pointwise", "conv2d_mma"),
+    "pointwise": ("conv2d_pointwise", "conv2d_mma_pointwise"),
     "blur": ("conv2d_rows", "conv2d_rows"),
 }
 

@@ -463,7 +463,8 @@ def _check_refusals(subject: _Subject) -> int:
             continue
         expected = _exact(subject.torch_fn, x, w, None, case)
         # A launcher that computes in these types itself rounds to them.
-        tolerance = max(1e-5, 8 * torch.finfo(x.dtype).eps) * expected.abs().max()
+        tolerance = max(1e-5, 8 * torch.finfo(x.dtype).eps, 8 * subject.precision.inputs)
+        tolerance *= expected.abs().max()
         if (
             not isinstance(actual, torch.Tensor)
             or actual.shape != expected.shape

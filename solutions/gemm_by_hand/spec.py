@@ -95,9 +95,16 @@ exercise = Exercise(
                     490 / 512,
                     900 / 1024,
                 ): "100 channels are two blocks, too, of which the second is not full.",
+                (
+                    1,
+                    490 / 512,
+                    100 / 128,
+                ): "the one counts channels alone, the other pixels alone: a block has"
+                " both, so multiply the two parts.",
+                (75, 95.7, 68.7): "these are percent: write 0.75 for 75%.",
             },
             "K / (K rounded up to 64s), times N P Q / (N P Q rounded up to 128s).",
-            tolerance=0.002,
+            tolerance=0.006,  # two digits will do
         ),
     ],
     starter_fails="matrix_bytes has no value yet",
@@ -138,6 +145,11 @@ exercise = Exercise(
             "as many columns as the stride suggests",
             replace={"174758": "174760"},
             because="the last windows must end within L",
+        ),
+        Wrong(
+            "percent",
+            replace={"(96 / 128, 490 / 512, 100 / 128 * 900 / 1024)": "(75, 95.7, 68.7)"},
+            because="write 0.75 for 75%",
         ),
         Wrong("image by image", replace={"490 / 512": "49 / 128"}, because="lie in one row"),
         Wrong("one value left out", replace={"490 / 512": "..."}, because="has no value yet"),

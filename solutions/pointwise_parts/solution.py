@@ -15,7 +15,7 @@ four_at_once = (True, False)
 pointwise = (..., ..., ..., ..., ..., ...)  # stride 1, padding 0, any number of images, any sizes
 with_stride = (..., ..., ..., ..., ..., ...)  # stride 2, as in the shortcuts of a ResNet
 one_image = (..., ..., ..., ..., ..., ...)  # stride 1, a batch of one
-matrix = (..., ...)  # the input matrix' places for each number of the input: stride 1; stride 2, even sizes
+matrix = (..., ...)  # places of the matrix for each number of the input: stride 1; stride 2, even sizes
 # Stride 1. May a thread fetch four neighbouring pixels of a row of the matrix as one float4?
 four_at_once = (..., ...)  # images of 56 x 56; images of 7 x 7
 # <<< gap

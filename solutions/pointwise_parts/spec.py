@@ -3,6 +3,7 @@
 from utils.exercise.spec import Answer, Exercise, Wrong
 
 ALL = (True,) * 6
+FITS = "that would be a product whose sizes fit the tiles. Parts 5 and 6 ask: what if they do not?"
 
 exercise = Exercise(
     title="A filter of one number",
@@ -53,6 +54,9 @@ exercise = Exercise(
                 (False, False, False, True, True, False): "K and C can be anything: the tiles are still 64"
                 " channels and 16 taps.",
                 ALL: "with one tap a channel and no padding, some of them have nothing to do.",
+                (False, False, False, True, False, False): FITS,
+                (False,) * 6: FITS
+                + " And n: the same channel of the next image is C H W numbers further on.",
             },
             "Ask of each part which question it answers, and whether a 1 x 1 filter still asks it.",
         ),
@@ -134,6 +138,11 @@ exercise = Exercise(
                 "pointwise = (False, False, False, True, True, ": "pointwise = (False,) * 3 + (True, False, "
             },
             because="must not load behind the input",
+        ),
+        Wrong(
+            "a plain product needs nothing",
+            replace={"pointwise = (False, False, False, True, True, True)": "pointwise = (False,) * 6"},
+            because="whose sizes fit the tiles",
         ),
         Wrong(
             "stride as if there were none",

@@ -35,7 +35,7 @@ def entry_of(layer, tap):
 
 
 def corner_of(layer, column):
-    """What a column of the matrix needs: (first, h0, w0) of pixel 0, 1, ..., N P Q - 1.
+    """What a column of the matrix needs: (first, top, left) of pixel 0, 1, ..., N P Q - 1.
 
     The window's first input, in channel 0: its index in the input, its row and its column in the image. All
     three can be negative, where the window begins in the padding.
@@ -44,9 +44,9 @@ def corner_of(layer, column):
     n = column // (layer.P * layer.Q)
     p = column // layer.Q % layer.P
     q = column % layer.Q
-    h0 = p * layer.stride - layer.padding
-    w0 = q * layer.stride - layer.padding
-    return n * layer.C * layer.H * layer.W + h0 * layer.W + w0, h0, w0
+    top = p * layer.stride - layer.padding
+    left = q * layer.stride - layer.padding
+    return n * layer.C * layer.H * layer.W + top * layer.W + left, top, left
     # === starter
     return 0, 0, 0
     # <<< gap
@@ -58,9 +58,9 @@ def index_of(layer, entry, corner):
     This is all that a kernel's loop does, so no division here.
     """
     offset, h, w = entry
-    first, h0, w0 = corner
+    first, top, left = corner
     # >>> gap (2 lines): is it inside of the image? Where is it?
-    inside = 0 <= h0 + h < layer.H and 0 <= w0 + w < layer.W
+    inside = 0 <= top + h < layer.H and 0 <= left + w < layer.W
     return first + offset if inside else None
     # === starter
     return first

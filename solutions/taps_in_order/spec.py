@@ -100,8 +100,8 @@ exercise = Exercise(
         "Neighbouring taps are dilation apart in the image, neighbouring pixels stride apart; padding moves"
         " every window up and to the left. A row further down is W numbers, a channel H * W, an image"
         " C * H * W.",
-        "A place is inside only if its row h0 + h is in the image and its column w0 + w, too. An index within"
-        " the input is not enough: one column too far to the right is the first one of the next row.",
+        "A place is inside only if its row top + h is in the image and its column left + w, too. An index"
+        " within the input is not enough: one column too far to the right is the first one of the next row.",
     ],
     checks=[
         ("each tap's entry", entries),
@@ -142,23 +142,23 @@ exercise = Exercise(
         ),
         Wrong(
             "one image alone",
-            replace={"return n * layer.C * layer.H * layer.W + h0": "return h0"},
+            replace={"return n * layer.C * layer.H * layer.W + top": "return top"},
             because="each column's corner: ",
         ),
         Wrong(
             "stride forgotten",
-            replace={"w0 = q * layer.stride - ": "w0 = q - "},
+            replace={"left = q * layer.stride - ": "left = q - "},
             because="stride 2, output",
         ),
         Wrong(
             "padding forgotten",
-            replace={"h0 = p * layer.stride - layer.padding": "h0 = p * layer.stride"},
+            replace={"top = p * layer.stride - layer.padding": "top = p * layer.stride"},
             because="padding 1, output",
         ),
         Wrong(
             "any index within the input will do",
             replace={
-                "inside = 0 <= h0 + h < layer.H and 0 <= w0 + w < layer.W": (
+                "inside = 0 <= top + h < layer.H and 0 <= left + w < layer.W": (
                     "inside = 0 <= first + offset < 2 * layer.C * layer.H * layer.W"
                 )
             },
@@ -167,13 +167,13 @@ exercise = Exercise(
         Wrong(
             "upper bounds forgotten",
             replace={
-                "0 <= h0 + h < layer.H and 0 <= w0 + w < layer.W": "0 <= h0 + h and 0 <= w0 + w",
+                "0 <= top + h < layer.H and 0 <= left + w < layer.W": "0 <= top + h and 0 <= left + w",
             },
             because="places in the padding: ",
         ),
         Wrong(
             "the corner's place in the image, not the tap's",
-            replace={"0 <= h0 + h < layer.H and 0 <= w0 + w < layer.W": "h0 >= 0 and w0 >= 0"},
+            replace={"0 <= top + h < layer.H and 0 <= left + w < layer.W": "top >= 0 and left >= 0"},
             because="places inside of the image: ",
         ),
     ],

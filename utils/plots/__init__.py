@@ -8,6 +8,7 @@ from utils.plots.access import access_map, sectors_chart
 from utils.plots.banks import bank_grid
 from utils.plots.formats import number_formats
 from utils.plots.fragments import fragment_map
+from utils.plots.pipeline import Overlap, overlap_chart, stage_timeline
 from utils.plots.product import product_map
 from utils.plots.registers import reuse_map
 from utils.plots.speed import ladder_chart, roofline
@@ -15,15 +16,18 @@ from utils.plots.tiles import tile_map
 from utils.plots.timeline import thread_timeline
 
 __all__ = [
+    "Overlap",
     "access_map",
     "bank_grid",
     "fragment_map",
     "ladder_chart",
     "number_formats",
+    "overlap_chart",
     "product_map",
     "reuse_map",
     "roofline",
     "sectors_chart",
+    "stage_timeline",
     "thread_timeline",
     "tile_map",
 ]
