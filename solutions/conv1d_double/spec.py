@@ -83,8 +83,9 @@ exercise = Exercise(
         " these into one of the two buffers. Both loops are unrolled, so that the arrays stay in registers.",
         "Before the loop: the first tile, through registers, and a barrier. In the loop multiply one buffer;"
         " the next tile goes into the other. So one barrier at the end of the step is enough. Why?",
-        "The last step has no next tile: neither fetch nor store there, or you read beyond the table. But"
-        " every thread comes to the barrier, so the condition stands before fetch and store alone.",
+        "The last step has no next tile: a fetch would read beyond the table, and nobody reads what a store"
+        " leaves. But every thread comes to the barrier, so the condition stands before fetch and store"
+        " alone.",
         "A step: if there is a next tile, fetch(first_tap + TAPS); multiply(buffer); buffer ^= 1; if there is"
         " a next tile, store(buffer); barrier.",
     ],
