@@ -9,9 +9,7 @@ import torch
 
 from kernels import ladders
 
-MANY_CHANNELS = (
-    32  # from here on Winograd's traffic is worth its fewer multiplications (lesson 12 counts both)
-)
+MANY_CHANNELS = 16  # from here on Winograd's traffic is worth its fewer multiplications (times in lesson 12)
 POINTWISE_CHANNELS = 128  # with more, few warps' pixels fit beside the weights
 FEW_CHANNELS = 4  # of the input: a product over them alone leaves most of a matrix tile empty
 
