@@ -6,7 +6,7 @@ from kernels import WORKLOADS, Workload
 FLOPS, BYTES = 45e9, 4.3e9
 
 
-def direct(layer):
+def direct_ms(layer):
     """Milliseconds of a kernel whose threads hold one filter: each filter reads its input channels anew."""
     # >>> gap (3 lines): arithmetic, or every number once, but the input K / groups times; whichever is longer
     image = 4 * layer.N * layer.C * layer.H * layer.W
@@ -17,7 +17,7 @@ def direct(layer):
     # <<< gap
 
 
-def product(layer):
+def product_ms(layer):
     """Milliseconds of a matrix product in tiles of 64 filters; each group of channels has one of its own."""
     # >>> gap (3 lines): the operations of whole tiles, or every number once; whichever takes longer
     filters = layer.K / layer.groups
@@ -28,7 +28,7 @@ def product(layer):
     # <<< gap
 
 
-def winograd(layer, m=4):
+def winograd_ms(layer, m=4):
     """Milliseconds of F(m x m, 3 x 3): the steps of by_winograd, for any m; inf where it does not apply."""
     if (layer.R, layer.S, layer.stride, layer.dilation, layer.groups) != (3, 3, 1, 1, 1):
         return inf
@@ -48,13 +48,13 @@ def winograd(layer, m=4):
 
 def best(layer):
     """The name of the fastest of the three."""
-    times = {"direct": direct(layer), "product": product(layer), "winograd": winograd(layer)}
+    times = {"direct": direct_ms(layer), "product": product_ms(layer), "winograd": winograd_ms(layer)}
     return min(times, key=times.get)
 
 
 NAMES = ("alexnet_conv1", "resnet_3x3_28", "resnet_3x3_7", "pointwise", "depthwise", "blur")
 VGG_CONV1 = Workload("vgg_conv1", 16, 3, 224, 224, 64, 3, 3, padding=1)  # in no chart
 for layer in (*(WORKLOADS[name] for name in NAMES), VGG_CONV1):
-    times = [f"{model(layer):8.3f}" for model in (direct, product, winograd)]
+    times = [f"{model(layer):8.3f}" for model in (direct_ms, product_ms, winograd_ms)]
     print(f"{layer.name:14}{layer.intensity:6.1f} operations a byte  ms:", *times, "", best(layer))
-print("F(m x m) on resnet_3x3_7:", *(f"{winograd(WORKLOADS['resnet_3x3_7'], m):.3f}" for m in (2, 4, 6)))
+print("F(m x m) on resnet_3x3_7:", *(f"{winograd_ms(WORKLOADS['resnet_3x3_7'], m):.3f}" for m in (2, 4, 6)))
