@@ -11,6 +11,8 @@ from kernels import ladders
 
 MANY_CHANNELS = 16  # from here on Winograd's traffic is worth its fewer multiplications (times in lesson 12)
 POINTWISE_CHANNELS = 128  # with more, few warps' pixels fit beside the weights
+MOST_TAPS = 15  # of a filter's row or column, for the kernels that keep a bit for each
+SHARED_FLOATS = 24_000  # that a block may have on every GPU with cp.async
 FEW_CHANNELS = 4  # of the input: a product over them alone leaves most of a matrix tile empty
 
 
@@ -36,6 +38,7 @@ class Choice:
 class Layer:
     """What the rules look at."""
 
+    N: int
     C: int
     K: int
     R: int
@@ -51,8 +54,24 @@ class Layer:
     def plain(self) -> bool:
         return self.stride == self.dilation == 1
 
+    @property
+    def few_images(self) -> bool:
+        """Whether a grid's third dimension has room for every image and filter."""
+        return self.N * self.K <= 65_535
 
-# The first rule that fits decides. What is fast for which layers was measured: kernels/results/.
+    def window(self, filters: int = 0) -> bool:
+        """Whether the input's window of 4 x 56 outputs, and of a channel so many filters, fit on an SM."""
+        h = 3 * self.stride + self._reach(self.R)
+        w = 55 * self.stride + self._reach(self.S) + 8
+        return self.few_images and h * w + filters * self.R * self.S <= SHARED_FLOATS
+
+    def _reach(self, taps: int) -> int:
+        return self.dilation * (taps - 1) + 1
+
+
+# The first rule that fits decides, of those whose kernel this GPU has the instructions for and that compute
+# in the precision that is asked for; where TF32 is, float32 will do. What is fast for which layers was
+# measured: kernels/results/.
 RULES: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
     (
         "conv2d_depthwise",
@@ -61,44 +80,38 @@ RULES: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
     ),
     (
         "conv2d_rows",
-        lambda x: (
-            x.plain
-            and x.R == x.S
-            and x.S in (3, 5, 7)
-            and x.C * x.K <= FEW_CHANNELS
-            and x.precision != "bf16"
-        ),
+        lambda x: x.plain and x.R == x.S and x.S in (3, 5, 7) and x.C * x.K <= FEW_CHANNELS and x.few_images,
         "hardly any channels: a thread slides down the image, in float32",
     ),
     (
         "conv2d_mma_pointwise",
-        lambda x: (
-            x.precision != "fp32"
-            and x.R == x.S == x.stride == 1
-            and x.padding == 0
-            and FEW_CHANNELS < x.C <= POINTWISE_CHANNELS
-        ),
+        lambda x: x.R == x.S == x.stride == 1 and x.padding == 0 and FEW_CHANNELS < x.C <= POINTWISE_CHANNELS,
         "1x1 on tensor cores is a stream of pixels: the weights stay in shared memory",
     ),
     (
         "conv2d_wgmma",
         lambda x: (
             x.sm == 90
-            and x.precision != "fp32"
             and x.C > FEW_CHANNELS
+            and max(x.R, x.S) <= MOST_TAPS
             and (x.precision == "tf32" or x.C * x.R * x.S > 1000)
         ),
         "many channels: Hopper's tensor cores, fed from shared memory",
     ),
     (
         "conv2d_mma",
-        lambda x: x.precision != "fp32" and x.C > FEW_CHANNELS,
+        lambda x: max(x.R, x.S) <= MOST_TAPS and (x.C > FEW_CHANNELS or not x.window()),
         "many channels: tensor cores, fed with 16 bytes of channels at a time",
     ),
     (
         "conv2d_mma_window",
-        lambda x: x.precision != "fp32",
+        lambda x: x.window(),
         "few channels: tensor cores, fed from the window of the input in shared memory",
+    ),
+    (
+        "conv2d_wmma",
+        lambda x: True,
+        "the implicit GEMM on tensor cores, for any shape",
     ),
     (
         "conv2d_pointwise",
@@ -112,12 +125,12 @@ RULES: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
     ),
     (
         "conv2d_window",
-        lambda x: x.C <= FEW_CHANNELS,
+        lambda x: x.C <= FEW_CHANNELS and x.window(filters=64),
         "few channels: register tiles, fed from the window of the input in shared memory",
     ),
     (
         "conv2d_gemm_async",
-        lambda x: x.sm >= 80,
+        lambda x: True,
         "the implicit GEMM, for any shape, pipelined by cp.async",
     ),
     (
@@ -140,8 +153,15 @@ def choose(
 ) -> Choice:
     """The kernel that `conv2d` would take for these arguments; see there for them and for what is refused."""
     layer = _layer(input, weight, stride, padding, dilation, groups, precision)
-    name, _, why = next(rule for rule in RULES if rule[1](layer))
-    return Choice(name, ladders.rung(name).layout, why)
+    for name, fits, why in RULES:
+        rung = ladders.rung(name)
+        exact_enough = layer.precision == "tf32" and "fp32" in rung.precisions
+        if layer.sm >= rung.sm and (layer.precision in rung.precisions or exact_enough) and fits(layer):
+            return Choice(name, rung.layout, why)
+    raise ValueError(
+        f"no kernel of the course does a filter of {layer.R}x{layer.S} with stride {stride} and dilation"
+        f" {dilation} in {layer.precision} on a GPU of compute capability {layer.sm / 10}"
+    )
 
 
 def conv2d(
@@ -214,4 +234,4 @@ def _layer(input, weight, stride, padding, dilation, groups, precision) -> Layer
     if input.is_cuda:
         major, minor = torch.cuda.get_device_capability(input.device)
         sm = 10 * major + minor
-    return Layer(C, K, R, S, stride, padding, dilation, groups, precision or wanted[0], sm)
+    return Layer(input.shape[0], C, K, R, S, stride, padding, dilation, groups, precision or wanted[0], sm)

@@ -4,7 +4,8 @@
 // 4 = l of the window, a bank for each lane. Rows g and g + 8 of the matrix need not be neighbours: its 16
 // pixels are any two octets, so that 55 columns cost 56, not 64. The weights are packed first, in the order
 // in which lanes want them, and read through L1: no barrier in the loop. For few input channels and large
-// filters.
+// filters. (In BF16 a filter's row is filled up to an even number of taps with zeros. Zero times infinity is
+// NaN: an infinite input then also spoils outputs beside its own.)
 //
 // Measured on an H200, 2026-11-21, NCHW, cuDNN's best of both layouts beside it: alexnet_conv1 TF32 0.446 ms
 // (1.291), BF16 0.280 (1.785); resnet_conv1 TF32 0.176 (0.406), BF16 0.136 (0.452); vgg_conv2 TF32 0.679

@@ -4,7 +4,7 @@
 // for a 6 x 6 tile d_c of the input. The sum over the channels is a matrix product of its own for each of the
 // 36 elements, filters x channels times channels x tiles: most of the time goes there, and it knows neither
 // padding nor neighbours. Four kernels: transform the weight, transform the input, 36 products, transform
-// back.
+// back. (An infinite input or NaN spoils the whole tile.)
 //
 // The matrices follow from where the polynomials d and g are evaluated. The textbook's 0, +-1, +-2 give small
 // integers and lose accuracy; times 3/4 every power is nearer to 1, and the errors are a quarter of those.

@@ -14,9 +14,11 @@ import torch
 import kernels
 from kernels import Workload
 from utils.inline import load_inline
+from utils.precision import find_precision
 
 # Small layers: a regular one, one whose sizes are multiples of nothing, one of each kind that some kernels
-# are made for. A kernel is recorded on those that it handles.
+# are made for. A kernel is recorded on those that it handles, in each of its precisions; one whose
+# instructions the simulator does not have (`Rung.simulated`) on none: there would be nothing to compare.
 LAYERS = (
     Workload("regular", 2, 8, 64, 64, 8, 3, 3, padding=1),
     Workload("awkward", 1, 3, 19, 45, 5, 3, 2, stride=2, padding=1),
@@ -93,12 +95,18 @@ def _kernel_entries(name: str) -> list[Entry]:
     if operator not in ("conv2d", "conv1d"):
         return [_entry(name, "sequence", "1000", lambda device: {0: _data((1000,), device)})]
     rung = kernels.rung(name)
+    if not rung.simulated:
+        return []  # there is nothing to compare with what ncu would count
     return [
         _entry(
-            name, layer.name, layer.describe(), lambda device, layer=layer: _layer(layer, rung.layout, device)
+            name,
+            layer.name + ("_bf16" if precision == "bf16" else ""),
+            layer.describe(),
+            lambda device, layer=layer, precision=precision: _layer(layer, rung.layout, precision, device),
         )
         for layer in LAYERS
         if rung.handles(layer)
+        for precision in rung.precisions
     ]
 
 
@@ -116,13 +124,14 @@ def _entry(name: str, layer: str, sizes: str, data: Callable[[str], dict]) -> En
     return Entry(f"{name}.{layer}", ncu_corpus.digest(kernels.source(name) + sizes), bind)
 
 
-def _layer(layer: Workload, layout: str, device: str) -> dict:
+def _layer(layer: Workload, layout: str, precision: str, device: str) -> dict:
+    dtype = find_precision(precision).dtype
     options = ("stride", "padding", "dilation", "groups")
     order = torch.channels_last if layout == "channels_last" else torch.contiguous_format
     return {
-        0: _data(layer.input_shape, device).contiguous(memory_format=order),
-        1: _data(layer.weight_shape, device).contiguous(memory_format=order),
-        "bias": _data((layer.K,), device) if layer.name == "awkward" else None,
+        0: _data(layer.input_shape, device).to(dtype, memory_format=order),
+        1: _data(layer.weight_shape, device).to(dtype, memory_format=order),
+        "bias": _data((layer.K,), device).to(dtype) if layer.name == "awkward" else None,
         **{option: getattr(layer, option) for option in options},
     }
 

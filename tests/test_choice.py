@@ -1,11 +1,15 @@
 """kernels.conv2d: which kernel it takes for which layer, that its results are right, and what it refuses."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 import kernels
 from kernels import WORKLOADS, choose, conv2d
+from utils.check import error_bound
+from utils.precision import find_precision
 
 
 def random(*shape, dtype=torch.float32):
@@ -50,11 +54,53 @@ def test_depthwise_and_the_rest():
     assert choose(x, w).kernel != choose(x, w, precision="tf32").kernel, "TF32 is never taken unasked"
 
 
-def test_a_gpu_without_cp_async(monkeypatch):
-    from kernels import choice
+GPUS = {75: (7, 5), 80: (8, 0), 90: (9, 0), 120: (12, 0)}
 
-    old = choice.Layer(64, 8, 3, 3, 2, 0, 1, 1, "fp32", 75)
-    assert next(name for name, fits, _ in choice.RULES if fits(old)) == "conv2d_gemm_double"
+
+def on_a_gpu(monkeypatch, sm):
+    """Tensors without memory that say that they are on such a GPU."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: GPUS[sm])
+
+    class OnGpu(torch.Tensor):
+        is_cuda = True
+
+    return lambda shape, dtype=torch.float32: torch.empty(shape, device="meta", dtype=dtype).as_subclass(
+        OnGpu
+    )
+
+
+SHAPES = [
+    ((2, 64, 9, 9), (8, 64, 3, 3), {"stride": 2}),
+    ((2, 64, 9, 9), (64, 64, 3, 3), {"padding": 1}),
+    ((2, 64, 9, 9), (8, 64, 1, 1), {}),
+    ((2, 3, 40, 40), (8, 3, 7, 7), {"stride": 2}),
+    ((2, 3, 400, 400), (8, 3, 3, 3), {"stride": 70}),
+    ((2, 3, 400, 400), (8, 3, 40, 70), {}),
+    ((2, 64, 40, 40), (8, 64, 16, 3), {}),
+    ((70_000, 1, 9, 9), (1, 1, 3, 3), {}),
+    ((1, 1, 9, 9), (1, 1, 3, 3), {"padding": 1}),
+]
+
+
+@pytest.mark.parametrize("sm", GPUS)
+@pytest.mark.parametrize("input, weight, options", SHAPES, ids=str)
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_every_gpu_gets_a_kernel_that_it_can_run(monkeypatch, sm, input, weight, options, precision):
+    empty = on_a_gpu(monkeypatch, sm)
+    dtype = find_precision(precision).dtype
+    if precision == "bf16" and sm < 80:
+        with pytest.raises(
+            ValueError, match=f"no kernel .* in bf16 on a GPU of compute capability {sm / 10}"
+        ):
+            choose(empty(input, dtype), empty(weight, dtype), **options)
+        return
+    choice = choose(empty(input, dtype), empty(weight, dtype), **options, precision=precision)
+    rung = kernels.rung(choice.kernel)
+    assert rung.sm <= sm and (rung.sm < 90 or sm == 90)
+    assert precision in rung.precisions or (precision == "tf32" and rung.precisions == ("fp32",))
+    assert rung.taps in (None, weight[2:])
+    if sm < 80:
+        assert choice.kernel in ("conv2d_gemm_double", "conv2d_rows")
 
 
 @pytest.mark.parametrize(
@@ -67,15 +113,21 @@ def test_a_gpu_without_cp_async(monkeypatch):
         (((1, 7, 9, 8), (3, 7, 3, 2)), {"stride": 2, "dilation": 2}),
         (((2, 5, 6, 7), (5, 1, 3, 3)), {"padding": 1, "groups": 5}),
         (((0, 5, 6, 7), (2, 5, 3, 3)), {}),
+        (((1, 2, 150, 160), (3, 2, 3, 3)), {"stride": 70, "padding": 1}),
+        (((1, 2, 41, 71), (3, 2, 40, 70)), {}),
     ],
 )
 def test_right_in_the_simulator_and_in_either_layout(shapes, options, capsys):
     x, w = (random(*shape) for shape in shapes)
     bias = random(w.shape[0])
-    expected = F.conv2d(x, w, bias, **options)
+    torch_fn = partial(F.conv2d, groups=options.get("groups", 1))
+    rounding = kernels.rung(choose(x, w, **options).kernel).rounding
+    plain = {name: value for name, value in options.items() if name != "groups"}
+    allowed = error_bound(torch_fn, x, w, bias, rounding=rounding, **plain)
+    expected = torch_fn(x.double(), w.double(), bias.double(), **plain)
     for layout in (torch.contiguous_format, torch.channels_last):
         actual = conv2d(x.contiguous(memory_format=layout), w, bias, **options, explain=True)
-        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+        assert actual.shape == expected.shape and bool(((actual - expected).abs() <= allowed).all())
     assert capsys.readouterr().out.startswith(choose(x, w, **options).kernel)
 
 
@@ -90,6 +142,9 @@ def test_tensor_cores_in_the_simulator():
     torch.testing.assert_close(half.double(), exact, rtol=2**-8, atol=1e-3)
 
 
+TOO_MUCH = {"input": (1, 3, 20, 20), "weight": (4, 3, 16, 16)}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -98,6 +153,10 @@ def test_tensor_cores_in_the_simulator():
         ({"weight": random(4, 3, 3, 3, dtype=torch.bfloat16)}, "of one type, not torch.float32 and torch.bf"),
         ({"precision": "bf16"}, "computed in fp32 or tf32, not in 'bf16'"),
         ({"precision": "fp16"}, "not in 'fp16'"),
+        (
+            {name: random(*shape, dtype=torch.bfloat16) for name, shape in TOO_MUCH.items()} | {"stride": 70},
+            "no kernel of the course does a filter of 16x16 with stride 70 and dilation 1 in bf16 on",
+        ),
         ({"groups": 3}, "groups = 3: the course's kernels do 1, or one filter a channel"),
     ],
 )

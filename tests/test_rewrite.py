@@ -252,12 +252,29 @@ void two_kernels(torch::Tensor x, int64_t n) {
     either<<<1, 32>>>(x.data_ptr<float>());
 }
 """
+TABLE = """#include <torch/extension.h>
+template <int K> __global__ void twice(float* y) { y[threadIdx.x] *= 2; }
+template <int K> __global__ void other(float* y) { y[threadIdx.x] *= 3; }
+struct Tile { decltype(&twice<0>) kernel; int threads; };
+constexpr Tile tiles[] = {{twice<1>, 32}, {twice<2>, 16}};
+void tile(torch::Tensor x, int64_t n) {
+    other<(2 > 1)><<<1, 32>>>(x.data_ptr<float>());
+    const auto kernel = tiles[n].kernel;
+    kernel<<<1, tiles[n].threads>>>(x.data_ptr<float>());
+    tiles[n].kernel<<<1, tiles[n].threads>>>(x.data_ptr<float>());
+}
+"""
 
 
 def test_a_launch_through_a_variable_is_named_after_its_kernel():
     module = compile_text(POINTERS)
     assert [launch.name for launch in profile(module.one_kernel, torch.ones(32), 2)] == ["twice", "twice"]
     assert [launch.name for launch in profile(module.two_kernels, torch.ones(32), 5)] == ["either"]
+
+
+def test_a_launch_through_a_table_is_named_after_the_kernel_of_the_table():
+    launches = profile(compile_text(TABLE).tile, torch.ones(32), 1)
+    assert [launch.name for launch in launches] == ["other", "twice", "twice"]
 
 
 def test_lines_stay_where_they_are():

@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import itertools
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -36,24 +37,29 @@ COUNTED = {
 }
 
 
-def check_rung(rung: Rung, launcher: Callable) -> None:
+def variants(rung: Rung, launcher: Callable) -> Iterator[tuple[str, int | None]]:
+    """The precisions and tiles to check a launcher with; None for the tile where it has no choice of them."""
+    yield from itertools.product(rung.precisions, range(launcher.tiles) if launcher.tiles else [None])
+
+
+def check_rung(rung: Rung, launcher: Callable, only: Iterable[tuple[str, int | None]] | None = None) -> None:
     """Check a kernel of a ladder on everything that it supports, in its layout and in every precision.
 
-    A launcher with a choice of tiles is checked with each of them. Raises as `check_conv2d`.
+    A launcher with a choice of tiles is checked with each of them; `only` names some of `variants`. Raises as
+    `check_conv2d`.
     """
     flags = {"rounding": rung.rounding}
     flags |= {option: option in rung.supports for option in OPTIONS}
-    for precision in rung.precisions:
-        for tile in range(launcher.tiles) if launcher.tiles else [None]:
-            if "groups" in rung.supports:
-                check_depthwise(launcher, precision=precision, tile=tile, **flags)
-            elif kernels.operator(rung.name) == "conv1d":
-                check_conv1d(launcher, precision=precision, tile=tile, **flags)
-            else:
-                last = rung.layout == "channels_last"
-                check_conv2d(
-                    launcher, channels_last=last, precision=precision, tile=tile, taps=rung.taps, **flags
-                )
+    for precision, tile in variants(rung, launcher) if only is None else only:
+        if "groups" in rung.supports:
+            check_depthwise(launcher, precision=precision, tile=tile, **flags)
+        elif kernels.operator(rung.name) == "conv1d":
+            check_conv1d(launcher, precision=precision, tile=tile, **flags)
+        else:
+            last = rung.layout == "channels_last"
+            check_conv2d(
+                launcher, channels_last=last, precision=precision, tile=tile, taps=rung.taps, **flags
+            )
 
 
 def climb(rungs: list[Rung], measured: bool) -> tuple[dict[str, Callable], list[dict], list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
 
 from utils.errors import CompileError
 from utils.simulator.rewriting.tokens import (
@@ -40,7 +40,7 @@ def rewrite_launches(tokens: list[Token]) -> list[Token]:
         newlines = "\n" * kernel[len(name) :].count("\n")
         if name.rpartition("::")[2] in plain:
             macro = "SIM_LAUNCH_TYPED("
-        elif behind := _pointed_at(name.strip("(*) "), solid, places.keys()):
+        elif behind := _pointed_at(name.strip("(*) "), solid, places):
             macro = f'SIM_LAUNCH_NAMED("{behind}", '
         else:
             macro = "SIM_LAUNCH("
@@ -61,17 +61,33 @@ def _declarations(solid: list[Token]) -> dict[str, list[tuple[int, int]]]:
     return places
 
 
-def _pointed_at(name: str, solid: list[Token], kernels: Collection[str]) -> str | None:
+def _pointed_at(name: str, solid: list[Token], places: dict[str, list[tuple[int, int]]]) -> str | None:
     """The kernel behind a variable, as in `auto k = wide ? copy<4> : copy<1>; k<<<1, 32>>>(...)`.
 
-    None where `name` is no variable that starts with one kernel, in whatever versions.
+    Behind one that starts with no kernel, as a member of a table, is the only kernel of the file that is
+    named without being launched there. None where `name` names a kernel, or could stand for several.
     """
     texts = [t.text for t in solid]
     found = set()
     for i in range(len(texts) - 1):
         if texts[i] == name and texts[i + 1] == "=" and ";" in texts[i:]:
-            found |= set(kernels) & set(texts[i : texts.index(";", i)])
+            found |= places.keys() & set(texts[i : texts.index(";", i)])
+    if not found and not places.keys() & set(re.findall(r"\w+", name)):
+        declared = {j for declarations in places.values() for _, j in declarations}
+        named = (i for i, text in enumerate(texts) if text in places and i not in declared)
+        found = {texts[i] for i in named if not _is_launched(texts, i)}
     return found.pop() if len(found) == 1 else None
+
+
+def _is_launched(texts: list[str], i: int) -> bool:
+    """Whether `name<<<` or `name<4, true><<<` stands at i."""
+    depth, k = 0, i + 1
+    while k < len(texts) and texts[k] != "<<<":
+        depth += {"<": 1, ">": -1, ">>": -2}.get(texts[k], 0)
+        if depth <= 0 and texts[k] not in (">", ">>"):
+            return False
+        k = closing_parenthesis(texts, k) + 1 if texts[k] == "(" else k + 1
+    return k < len(texts) and depth == 0
 
 
 def _plain_kernels(solid: list[Token], places: dict[str, list[tuple[int, int]]]) -> set[str]:
