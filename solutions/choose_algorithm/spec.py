@@ -90,8 +90,9 @@ exercise = Exercise(
         "product_ms: a group has K / groups filters. ceil(filters / 64) * 64 are computed, so the operations"
         " grow by that over filters. 96 filters are computed as 128.",
         "winograd_ms: with n = (m + 2)^2, U is n C K floats, V n C tiles, M n K tiles. The transforms read"
-        " the image and the weight and write V and U; the products read U and V and write M; the last step reads"
-        " M and writes the outputs. They follow each other, so their times add up; within the products, max.",
+        " the image and the weight and write V and U; the products read U and V and write M; the last step"
+        " reads M and writes the outputs. They follow each other, so their times add up; within the products,"
+        " max.",
     ],
     checks=[
         ("direct", directs),
