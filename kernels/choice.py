@@ -9,9 +9,7 @@ import torch
 
 from kernels import ladders
 
-MANY_CHANNELS = (
-    32  # from here on Winograd's traffic is worth its fewer multiplications (lesson 12 counts both)
-)
+MANY_CHANNELS = 16  # from here on Winograd's traffic is worth its fewer multiplications (times in lesson 12)
 POINTWISE_CHANNELS = 128  # with more, few warps' pixels fit beside the weights
 MOST_TAPS = 15  # of a filter's row or column, for the kernels that keep a bit for each
 SHARED_FLOATS = 24_000  # that a block may have on every GPU with cp.async

@@ -43,6 +43,27 @@ KNOWN = {
 }
 
 
+# Newer than the recording in tests/ncu: all entries of these kernels, and the corpus's of this beginning.
+# Their counts are not compared with anything yet. Whoever records (tests/record_ncu.py) takes this out.
+AWAITING_RECORDING = (
+    "ptx_",
+    "conv1d_gemm.",
+    "conv1d_mma.",
+    "conv1d_window.",
+    "conv2d_gemm.",
+    "conv2d_gemm_async.",
+    "conv2d_gemm_double.",
+    "conv2d_mma.",
+    "conv2d_mma_pointwise.",
+    "conv2d_mma_window.",
+    "conv2d_pointwise.",
+    "conv2d_rows.",
+    "conv2d_window.",
+    "conv2d_winograd.",
+    "conv2d_wmma.",
+)
+
+
 @dataclass(frozen=True)
 class Entry:
     """One call to record; `digest` changes with the source, `call` compiles it for a backend and runs it.
@@ -78,6 +99,11 @@ def entries() -> list[Entry]:
 def known_difference(name: str) -> str | None:
     """Why an entry's counts are not its source's; None where they must be equal."""
     return KNOWN.get(name) or ncu_corpus.known_difference(name)
+
+
+def awaits_recording(name: str) -> bool:
+    """Whether nothing is recorded of an entry yet."""
+    return name.startswith(AWAITING_RECORDING)
 
 
 def is_corpus(name: str) -> bool:

@@ -32,6 +32,9 @@ def test_every_kernel_of_the_course_is_an_entry():
 @pytest.mark.parametrize("name", ENTRIES)
 def test_counts_are_those_of_nsight_compute(name, record):
     entry = ENTRIES[name]
+    if ncu_entries.awaits_recording(name):
+        assert name not in record.entries, "it is recorded now: take it out of AWAITING_RECORDING"
+        pytest.skip(f"newer than {record.path.name}; record it {AGAIN}")
     assert name in record.entries, f"{name} is not in {record.path.name}; record it {AGAIN}"
     assert record.entries[name]["digest"] == entry.digest, f"{name} has changed; record it again {AGAIN}"
     ours, theirs = simulated(entry), record.launches(name)
@@ -51,7 +54,8 @@ def test_the_appendix_says_what_was_recorded():
         assert machine[what] in text
     groups = [read_kernels(getattr(ncu_corpus, name)) for name in ("GLOBAL", "CONTROL", "SHARED", "ATOMICS")]
     alike = [k for k in read_kernels(ncu_corpus.CHOICE) if not ncu_corpus.known_difference(k.name)]
-    course = [n for n in ENTRIES if not ncu_entries.is_corpus(n) and n not in ncu_entries.KNOWN]
+    left_out = (*ncu_entries.KNOWN, *filter(ncu_entries.awaits_recording, ENTRIES))
+    course = [n for n in ENTRIES if not ncu_entries.is_corpus(n) and n not in left_out]
     for group in (*groups, read_kernels(ncu_corpus.REAL) + alike, course):
         assert f"| {len(group)} | equal |" in text
     ptx = read_kernels(ncu_corpus.PTX)

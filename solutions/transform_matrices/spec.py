@@ -55,33 +55,50 @@ def channels(cell):
 
 
 class Counted(np.ndarray):
-    """A matrix that counts how often it is multiplied."""
+    """A matrix that counts how many matrices it is multiplied with."""
 
     def __array_ufunc__(self, ufunc, method, *inputs, **keywords):
-        if ufunc is np.matmul:
-            COUNTS[self.shape] = COUNTS.get(self.shape, 0) + 1
         plain = [np.asarray(x) if isinstance(x, np.ndarray) else x for x in inputs]
-        return getattr(ufunc, method)(*plain, **keywords)
+        result = getattr(ufunc, method)(*plain, **keywords)
+        if ufunc is np.matmul:
+            COUNTS[self.shape] = COUNTS.get(self.shape, 0) + int(np.prod(np.shape(result)[:-2]))
+        return result
 
 
 COUNTS: dict = {}
 
 
-def back_once(cell):
-    tile = cell["tile"]
-    kept = tile.__globals__["A_T"]
-    COUNTS.clear()
-    tile.__globals__["A_T"] = np.asarray(kept, float).view(Counted)
+def with_matrix(tile, name, change, channels):
+    """What tile gives for random numbers with one of the three matrices changed."""
+    kept = tile.__globals__[name]
+    tile.__globals__[name] = change(np.asarray(kept, float))
     try:
         rng = np.random.default_rng(2)
-        result = tile(rng.standard_normal((3, 4, 4)), rng.standard_normal((3, 3, 3)))
+        return tile(rng.standard_normal((channels, 4, 4)), rng.standard_normal((channels, 3, 3)))
     finally:
-        tile.__globals__["A_T"] = kept
+        tile.__globals__[name] = kept
+
+
+def by_the_matrices(cell):
+    """Each matrix stands on both sides: twice the matrix, four times the result."""
+    tile = cell["tile"]
+    usual = with_matrix(tile, "G", lambda matrix: matrix, 2)
+    for name in SHAPES:
+        grown = with_matrix(tile, name, lambda matrix: 2 * matrix, 2)
+        assert np.allclose(grown, 4 * np.asarray(usual)), (
+            f"with 2 {name} in place of {name}, tile gives {np.asarray(grown).round(3).tolist()}, not four"
+            f" times {np.asarray(usual).round(3).tolist()}: it should use {name} from both sides"
+        )
+
+
+def back_once(cell):
+    COUNTS.clear()
+    result = with_matrix(cell["tile"], "A_T", lambda matrix: matrix.view(Counted), 3)
     assert np.shape(result) == (2, 2), f"tile gives {np.shape(result)}, expected (2, 2)"
-    used = COUNTS.get((2, 4), 0)
+    used = max(COUNTS.get((2, 4), 0), COUNTS.get((4, 2), 0))
     assert used <= 1, (
-        f"A_T is applied {used} times for 3 channels. Transforming back is linear: sum the products over the"
-        " channels first, then once is enough"
+        f"A_T is applied to {used} matrices for 3 channels. Transforming back is linear: sum the products"
+        " over the channels first, then one is left"
     )
 
 
@@ -104,6 +121,7 @@ exercise = Exercise(
         ("a row, all pairs of units", each_pair),
         ("a tile of one channel", one_channel),
         ("a tile of many channels", channels),
+        ("made of the three matrices", by_the_matrices),
         ("transforms back once", back_once),
     ],
     starter_fails="shapes: A_T is all zeros",
@@ -144,7 +162,24 @@ exercise = Exercise(
             replace={
                 "return A_T @ (u * v).sum(axis=0) @ A_T.T": "return sum(A_T @ m @ A_T.T for m in u * v)"
             },
-            because="A_T is applied 3 times",
+            because="A_T is applied to 3 matrices",
+        ),
+        Wrong(
+            "transforms back all channels, then sums",
+            replace={
+                "return A_T @ (u * v).sum(axis=0) @ A_T.T": "return (A_T @ (u * v) @ A_T.T).sum(axis=0)"
+            },
+            because="A_T is applied to 3 matrices",
+        ),
+        Wrong(
+            "nine products for each output",
+            replace={
+                "return A_T @ (u * v).sum(axis=0) @ A_T.T": (
+                    "windows = [[d[:, p : p + 3, q : q + 3] for q in (0, 1)] for p in (0, 1)]\n"
+                    "    return np.array([[(window * g).sum() for window in row] for row in windows])"
+                )
+            },
+            because="made of the three matrices: with 2 A_T in place of A_T",
         ),
     ],
 )
