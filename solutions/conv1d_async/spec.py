@@ -17,6 +17,9 @@ MANY = [  # several blocks of channels and of outputs, several steps of taps
     Case("many channels", 2, 11, (150,), 9, (4,), stride=2, padding=3, bias=True),
     Case("many channels", 5, 7, (40,), 200, (5,), stride=3, padding=2, dilation=2, bias=True),
 ]
+WEIGHTS = """\
+                copy_async<16>(&filters[stage][0][f * THREADS + thread],
+                               &block_filters[first_tap * (TILE_K / 4) + f * THREADS + thread]);"""
 
 
 def no_race(conv1d):
@@ -64,6 +67,24 @@ def order(cell):
         )
 
 
+def past_the_registers(cell):
+    """Inputs and weights come by copies, the weights by 16 bytes each; the table is loaded."""
+    found = trace(cell.conv1d, torch.ones(1, 26, 130), torch.ones(8, 26, 3), warp=0)
+    for request in found:
+        if request.launch != len(found.launches) - 1 or request.kind != "global_load":
+            continue
+        lane = next(lane for lane in request.lanes if lane)
+        if lane.tensor == "input" or lane.size == 16:
+            assert "async" in request.source, (
+                f"line {request.line} loads {'inputs' if lane.tensor == 'input' else 'weights'} and stores"
+                " them: these pass through registers. copy_async copies past them"
+            )
+        else:
+            assert lane.size == 8, (  # the table's int2
+                f"line {request.line} copies weights by {lane.size} bytes: copy_async<16> takes four at once"
+            )
+
+
 def as_weak_as_can_be(cell):
     """The cell's kernel with each wait a group weaker must be wrong: else it waits for more than it needs."""
     _, text = cell.conv1d.source.parts[-1]
@@ -105,6 +126,7 @@ exercise = Exercise(
         ("several steps, in the simulator", lambda cell: no_race(cell.conv1d)),
         ("barriers of a block", barriers),
         ("copies before products", order),
+        ("copies past the registers", past_the_registers),
         ("waits for one tile", as_weak_as_can_be),
     ],
     starter_fails="one output, few channels: ",
@@ -180,6 +202,29 @@ exercise = Exercise(
                 )
             },
             because="copies before products: the copies are started behind the products",
+        ),
+        Wrong(
+            "the weights through registers",
+            replace={
+                WEIGHTS: (
+                    "                filters[stage][0][f * THREADS + thread] =\n"
+                    "                    block_filters[first_tap * (TILE_K / 4) + f * THREADS + thread];"
+                )
+            },
+            because="copies past the registers: line ",
+        ),
+        Wrong(
+            "the weights one by one",
+            replace={
+                WEIGHTS: (
+                    "                for (int n = 0; n < 4; ++n)\n"
+                    "                    copy_async<4>(\n"
+                    "                        &filters[stage][0][f * THREADS + thread].x + n,\n"
+                    "                        &block_filters[first_tap * (TILE_K / 4) + f * THREADS"
+                    " + thread].x + n);"
+                )
+            },
+            because="copies weights by 4 bytes",
         ),
         Wrong(
             "the next tile, not that two steps ahead",

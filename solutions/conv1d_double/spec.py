@@ -33,7 +33,8 @@ def steps_of(cell):
     for request in found:
         if request.launch == last and request.warp == 0:
             lane = next(lane for lane in request.lanes if lane)
-            kind = "load" if request.kind == "global_load" and lane.tensor == "input" else request.kind
+            tile = lane.tensor == "input" or lane.size == 16  # not the table: it may come earlier
+            kind = "load" if request.kind == "global_load" and tile else request.kind
             intervals.setdefault(request.epoch, []).append(kind)
     return [barrier for barrier in found.barriers if barrier.launch == last], intervals
 
@@ -54,16 +55,24 @@ def order(cell):
         " one; with 5 steps it should be in 4"
     )
     for kinds in whole:
-        first_product, last_product = (
-            kinds.index("shared_load"),
-            len(kinds) - 1 - kinds[::-1].index("shared_load"),
-        )
-        assert kinds.index("load") < first_product, (
+        last = {kind: len(kinds) - 1 - kinds[::-1].index(kind) for kind in kinds}
+        assert kinds.index("load") < kinds.index("shared_load"), (
             "the next tile's loads come behind the products of this one: nothing is under way meanwhile"
         )
-        assert kinds.index("shared_store") > last_product, (
+        assert last["load"] < kinds.index("shared_load"), (
+            "some of the next tile's loads come before the products of this one, but not all: inputs and"
+            " weights belong there"
+        )
+        assert kinds.index("shared_store") > last["shared_load"], (
             "the next tile is stored before this one is multiplied: a store needs the number, so it waits"
         )
+
+
+def two_buffers(cell):
+    seen = profile(cell.conv1d, torch.ones(1, 26, 130), torch.ones(8, 26, 3))[-1].shared_bytes
+    assert seen <= 24_576, (
+        f"a block takes {seen:,} bytes of shared memory; two buffers of 16 x (64 + 128) numbers are 24,576"
+    )
 
 
 exercise = Exercise(
@@ -74,8 +83,9 @@ exercise = Exercise(
         " these into one of the two buffers. Both loops are unrolled, so that the arrays stay in registers.",
         "Before the loop: the first tile, through registers, and a barrier. In the loop multiply one buffer;"
         " the next tile goes into the other. So one barrier at the end of the step is enough. Why?",
-        "The last step has no next tile: neither fetch nor store there, or you read beyond the table. But"
-        " every thread comes to the barrier, so the condition stands before fetch and store alone.",
+        "The last step has no next tile: a fetch would read beyond the table, and nobody reads what a store"
+        " leaves. But every thread comes to the barrier, so the condition stands before fetch and store"
+        " alone.",
         "A step: if there is a next tile, fetch(first_tap + TAPS); multiply(buffer); buffer ^= 1; if there is"
         " a next tile, store(buffer); barrier.",
     ],
@@ -89,6 +99,7 @@ exercise = Exercise(
         ("no race, in the simulator", no_race),
         ("barriers of a block", barriers),
         ("loads, products, stores", order),
+        ("two buffers", two_buffers),
     ],
     starter_fails="barriers of a block: a block waits at 10 barriers for 5 steps",
     wrong=[
@@ -141,6 +152,31 @@ exercise = Exercise(
                 )
             },
             because="loads, products, stores: the next tile's loads come behind the products",
+        ),
+        Wrong(
+            "the weights fetched behind the products",
+            replace={
+                "            next_filters[f] = block": (
+                    "            if (with_weights) next_filters[f] = block"
+                ),
+                "const auto fetch = [&](int first_tap) {": (
+                    "const auto fetch = [&](int first_tap, bool with_weights) {"
+                ),
+                "    fetch(0);\n": "    fetch(0, true);\n",
+                "        if (more) fetch(first_tap + TAPS);\n        multiply(buffer);\n": (
+                    "        if (more) fetch(first_tap + TAPS, false);\n        multiply(buffer);\n"
+                    "        if (more) fetch(first_tap + TAPS, true);\n"
+                ),
+            },
+            because="loads, products, stores: some of the next tile's loads come before the products",
+        ),
+        Wrong(
+            "three buffers",
+            replace={
+                "constexpr int BUFFERS = 2;": "constexpr int BUFFERS = 3;",
+                "        buffer ^= 1;\n": "        buffer = (buffer + 1) % 3;\n",
+            },
+            because="two buffers: a block takes 36,864 bytes",
         ),
         Wrong(
             "stored before the products",

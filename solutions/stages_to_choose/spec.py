@@ -55,6 +55,7 @@ def blocks_that_fit(cell):
         (tile(taps=16), 8, gpu(shared=66_560), 10_000, 1, "exactly one, with its 1,024 bytes more"),
         (tile(taps=16), 8, gpu(shared=66_000), 10_000, 0, "65,536 bytes and 1,024 more do not fit"),
         (tile(K=128, taps=32), 7, gpu(), 10_000, 0, "172,032 bytes are more than a block may have"),
+        (tile(K=128, taps=32), 6, gpu(most_shared=147_456), 10_000, 1, "exactly what a block may have"),
         (tile(), 2, gpu(), 350, 3, "350 blocks on 100 multiprocessors: 3 or 4 each"),
         (tile(), 2, gpu(), 8, 1, "8 blocks on 100 multiprocessors"),
     )
@@ -83,6 +84,7 @@ def chooses(cell):
         (tile(), gpu(), 10, 1000, 3, "one block, two rounds of 512 cycles"),
         (tile(taps=16), gpu(), 10, 1000, 2, "one block, one round of 1,024 cycles"),
         (tile(), gpu(products=64), 10, 1000, 2, "one block, 64 products a cycle"),
+        (tile(), gpu(), 10, 3500, 8, "one block, seven rounds of 512 cycles"),
         (tile(), gpu(), 10, 5000, 0, "one block, 5,000 cycles: not even 8 stages"),
         (tile(taps=32), gpu(most_shared=50_000), 10, 5000, 0, "four stages are needed, three fit"),
         (tile(), gpu(capability=75), 10_000, 1000, 0, "a GPU without cp.async"),
@@ -196,6 +198,16 @@ exercise = Exercise(
             "cp.async on every GPU",
             replace={"    if gpu.capability < 80:\n        return 0\n": ""},
             because="a GPU without cp.async",
+        ),
+        Wrong(
+            "the 1,024 bytes within a block's limit",
+            replace={"if taken > gpu.most_shared": "if taken + 1024 > gpu.most_shared"},
+            because="blocks (exactly what a block may have) is 0",
+        ),
+        Wrong(
+            "seven stages at most",
+            replace={"range(2, 9)": "range(2, 8)"},
+            because="choose (one block, seven rounds of 512 cycles) is 0",
         ),
         Wrong(
             "as many stages as fit",

@@ -94,6 +94,7 @@ exercise = Exercise(
                 (2_800, 2_333, 2_100): "these are numbers; a number is 4 bytes.",
                 (16, 40 / 3, 12): "these are the bytes of a cycle. They are under way for 700 of them.",
                 (5_600, 5_600, 5_600): "one side is missing: inputs and weights are both copied.",
+                (5_600, 3_733, 2_800): "one side is missing: inputs and weights are both copied.",
             },
             "(channels + pixels) x 4 / (channels x pixels / 128) bytes a cycle, times 700.",
             tolerance=0.01,
