@@ -72,9 +72,7 @@ exercise = Exercise(
         ),
         Wrong(
             "scaled by 1 + 2^-11, not rounded",
-            replace={
-                "x[l].x) value = wmma::__float_to_tf32(value);": "x[l].x) value *= 1.0f + 1.0f / 2048;"
-            },
+            replace={"x[l].x) value = wmma::__float_to_tf32(value);": "x[l].x) value *= 1.0f + 1.0f / 2048;"},
             because="an input of 2 - 0.75",
         ),
         Wrong(
