@@ -15,18 +15,21 @@ MANY = [  # several blocks of channels and of outputs, which begin within an ima
 
 
 def rounded(cell):
-    """Numbers three quarters of the way from one TF32 number to the next, as input and as weight."""
+    """Numbers a quarter of a step from the nearest TF32 number, as input and as weight: above 1, below 2."""
     step = 2.0**-10
-    value = 1 + 0.75 * step
     C = 24
     for name in ("an input", "a weight"):
-        x, w = torch.ones(1, C, 16), torch.ones(16, C, 1)
-        (x if name == "an input" else w).fill_(value)
-        mean = float(call(cell.conv1d, x, w).mean()) / C
-        assert abs(mean - 1) > step / 2, (
-            f"{name} of 1 + 0.75 * 2^-10 has counted as {mean:.6f}: its last bits were cut off, where"
-            f" {1 + step:.6f} is nearer. Round each element of that piece with wmma::__float_to_tf32"
-        )
+        for text, value, nearest, mistaken, why in (
+            ("1 + 0.75", 1 + 0.75 * step, 1 + step, 1.0, "its last bits were cut off"),
+            ("2 - 0.75", 2 - 0.75 * step, 2 - step, 2.0, "it was made larger, not rounded"),
+        ):
+            x, w = torch.ones(1, C, 16), torch.ones(16, C, 1)
+            (x if name == "an input" else w).fill_(value)
+            mean = float(call(cell.conv1d, x, w).mean()) / C
+            assert abs(mean - mistaken) > step / 4, (
+                f"{name} of {text} * 2^-10 has counted as {mean:.6f}: {why}, where {nearest:.6f} is nearest."
+                " Round each element of that piece with wmma::__float_to_tf32"
+            )
 
 
 exercise = Exercise(
@@ -46,6 +49,7 @@ exercise = Exercise(
     ],
     checks=[
         ("one output, few channels", conv1d_on("one output", "plain", **TF32)),
+        ("rounded to nearest", rounded),
         ("batch and channels", conv1d_on("batch and channels", **TF32)),
         ("lengths around the size of a block", conv1d_on("block edges", **TF32)),
         ("stride", conv1d_on("stride", **TF32)),
@@ -55,7 +59,6 @@ exercise = Exercise(
             "everything together, no images",
             conv1d_on("everything together", empty_batch=True, refusals=True, **TF32),
         ),
-        ("rounded to nearest", rounded),
     ],
     starter_fails="one output, few channels: ",
     wrong=[
@@ -65,7 +68,12 @@ exercise = Exercise(
                 "                for (auto& value : x[l].x) value = wmma::__float_to_tf32(value);\n": "",
                 "                for (auto& value : w.x) value = wmma::__float_to_tf32(value);\n": "",
             },
-            because="conv1d is wrong in",
+            because="an input of 1 + 0.75",
+        ),
+        Wrong(
+            "scaled by 1 + 2^-11, not rounded",
+            replace={"x[l].x) value = wmma::__float_to_tf32(value);": "x[l].x) value *= 1.0f + 1.0f / 2048;"},
+            because="an input of 2 - 0.75",
         ),
         Wrong(
             "the weights are not rounded",
