@@ -5,6 +5,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
+import torch
 from IPython.display import Image
 from PIL import Image as Picture
 
@@ -12,7 +13,9 @@ from utils.plots import (
     access_map,
     bank_grid,
     banks,
+    fragment_map,
     ladder_chart,
+    number_formats,
     product_map,
     reuse_map,
     roofline,
@@ -92,7 +95,17 @@ STEPS = Trace(
     barriers=[Barrier(0, line, "__syncthreads();", epoch) for epoch, line in enumerate((9, 13))],
 )
 
+# A product of a 4 x 8 matrix and an 8 x 8 one: lane i has element i of a, two of b and one of the product.
+ELEMENTS = [
+    request([4 * i for i in range(32)], tensor="a"),
+    *[request([128 * half + 4 * i for i in range(32)], tensor="b") for half in range(2)],
+    request([4 * i for i in range(32)], "global_store", tensor="output"),
+]
+MATRICES = {"a": (4, 8), "b": (8, 8), "output": (4, 8)}
+
 PICTURES = {
+    "formats": lambda: number_formats(0.1, title="a number"),
+    "fragments": lambda: fragment_map(ELEMENTS, MATRICES, lane=9, title="a product"),
     "banks": lambda: bank_grid(column(32, 32), title="A column"),
     "padded": lambda: bank_grid(column(33, 1), row_length=33),
     "timeline": lambda: thread_timeline(STEPS, title="a block"),
@@ -151,6 +164,38 @@ def test_product_map():
     ):
         with pytest.raises(ValueError, match=what):
             product_map(**{"size": (5, 6), "taps": (3, 3), **wrong})
+
+
+def test_fragment_map():
+    assert fragment_map(ELEMENTS, MATRICES, lane=9).alt == (
+        "a, 4 x 8: lane 9 has (row, column) (1, 1); b, 8 x 8: lane 9 has (row, column) (1, 1), (5, 1);"
+        " output, 4 x 8: lane 9 has (row, column) (1, 1)."
+    )
+    for requests, shapes, what in (
+        (ELEMENTS, {"a": (4, 8)}, "three matrices"),
+        (ELEMENTS[:2], MATRICES, "32 of 64 elements of b are touched"),
+        ([ELEMENTS[0], ELEMENTS[0]], MATRICES, r"lanes 0 and 0 both touch a\[0, 0\]"),
+    ):
+        with pytest.raises(ValueError, match=what):
+            fragment_map(requests, shapes, lane=0)
+
+
+@pytest.mark.parametrize(
+    ("value", "tf32", "bf16"),
+    [
+        (1.0, "1", "1"),
+        (0.1, "0.0999755859", "0.100097656"),
+        (1 + 2.0**-11, "1.00097656", "1"),  # halfway in TF32: away from zero
+        (-1 - 2.0**-11, "-1.00097656", "-1"),
+        (1 + 2.0**-8, "1.00390625", "1"),  # halfway in BF16: to even
+        (1 + 3 * 2.0**-8, "1.01171875", "1.015625"),
+        (2 - 2.0**-23, "2", "2"),
+    ],
+)
+def test_number_formats_rounds_as_the_gpu(value, tf32, bf16):
+    alt = number_formats(value).alt
+    assert alt.endswith(f"10 of fraction, {tf32}; BF16: 1 bit of sign, 8 of exponent, 7 of fraction, {bf16}.")
+    assert f"{float(torch.tensor(value).bfloat16()):.9g}" == bf16
 
 
 def test_sectors_chart():

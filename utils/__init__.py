@@ -28,6 +28,8 @@ _MODULES = {
     "bank_grid": "utils.plots",
     "product_map": "utils.plots",
     "reuse_map": "utils.plots",
+    "number_formats": "utils.plots",
+    "fragment_map": "utils.plots",
     "thread_timeline": "utils.plots",
     "stage_timeline": "utils.plots",
     "Overlap": "utils.plots",

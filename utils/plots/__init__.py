@@ -6,6 +6,8 @@ alt text says in words what there is to see. The same data give the same bytes.
 
 from utils.plots.access import access_map, sectors_chart
 from utils.plots.banks import bank_grid
+from utils.plots.formats import number_formats
+from utils.plots.fragments import fragment_map
 from utils.plots.pipeline import Overlap, overlap_chart, stage_timeline
 from utils.plots.product import product_map
 from utils.plots.registers import reuse_map
@@ -17,7 +19,9 @@ __all__ = [
     "Overlap",
     "access_map",
     "bank_grid",
+    "fragment_map",
     "ladder_chart",
+    "number_formats",
     "overlap_chart",
     "product_map",
     "reuse_map",
