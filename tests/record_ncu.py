@@ -188,7 +188,8 @@ def drive() -> None:
 
 def kernel_names() -> list[str]:
     """Every kernel that ncu is to profile, and no other: PyTorch launches some of its own to fill tensors."""
-    sources = [ncu_corpus.SOURCE, MARKER, *map(kernels.source, kernels.names())]
+    headers = [path.read_text(encoding="utf-8") for path in sorted(kernels.INCLUDE.glob("*.h"))]
+    sources = [ncu_corpus.SOURCE, MARKER, *headers, *map(kernels.source, kernels.names())]
     pattern = r"__global__[\w\s()]*?\bvoid\s+(?:__launch_bounds__\s*\([^()]*\)\s*)?(\w+)\s*\("
     return sorted({name for source in sources for name in re.findall(pattern, source)})
 
