@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from IPython.display import Image
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from kernels.workloads import output_size
-from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image
+from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image, page
 
 
 def window_map(
@@ -32,11 +31,7 @@ def window_map(
     step, left, row = 0.26, 1.0, 0.27
     width = left + step * (size + 2 * padding) + 0.2
     height = row * (outputs + 1) + 0.55 + (0.3 if title else 0)
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, width)
-    axes.set_ylim(0, height)
-    axes.axis("off")
+    figure, axes = page(width, height)
     top = height - (0.34 if title else 0.1)
     if title:
         axes.text(0.1, height - 0.08, title, fontsize=10, fontweight="bold", color=INK, va="top")
@@ -79,11 +74,7 @@ def block_map(rows: int, columns: int, block: tuple[int, int] = (32, 8), title: 
     across, down = -(-columns // block[0]), -(-rows // block[1])
     cell = 5.0 / (across * block[0])
     width, height = 5.0 + 1.1, cell * down * block[1] + 0.75 + (0.3 if title else 0)
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, width)
-    axes.set_ylim(0, height)
-    axes.axis("off")
+    figure, axes = page(width, height)
     left, top = 0.9, height - (0.62 if title else 0.32)
     if title:
         axes.text(0.1, height - 0.08, title, fontsize=10, fontweight="bold", color=INK, va="top")

@@ -9,7 +9,7 @@ from IPython.display import Image
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, chart_axes, image
+from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, chart_axes, image, page
 from utils.plots.words import active_lanes, counted, lane_ranges, tensor_of
 
 SECTOR, WORD, LINE = 32, 4, 128  # bytes
@@ -42,11 +42,7 @@ def access_map(
     height = (
         sum(panel.height for panel in panels) + 0.22 * (len(panels) - 1) + (0.34 if title else 0.08) + 0.3
     )
-    figure = Figure(figsize=(9.6, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, 9.6)
-    axes.set_ylim(0, height)
-    axes.axis("off")
+    figure, axes = page(9.6, height)
     top = height - (0.34 if title else 0.08)
     if title:
         axes.text(0.12, height - 0.1, title, fontsize=10, fontweight="bold", color=INK, va="top")

@@ -6,10 +6,9 @@ from typing import Any
 
 from IPython.display import Image
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image
+from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image, page
 from utils.plots.words import active_lanes, counted, lane_ranges, tensor_of
 
 BANKS, WORD = 32, 4  # a bank delivers one word of 4 bytes a pass
@@ -46,11 +45,7 @@ def bank_grid(
     first, last = min(words) // BANKS, max(words) // BANKS
     rows = range(first, min(last + 1, first + MOST_ROWS))
     height = _ROW * (len(rows) + 2) + 0.8 + (0.3 if title else 0)
-    figure = Figure(figsize=(_WIDTH, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, _WIDTH)
-    axes.set_ylim(0, height)
-    axes.axis("off")
+    figure, axes = page(_WIDTH, height)
 
     headline = (
         f"line {request.line}, {request.kind.replace('_', ' ')} of {tensor_of(request)}:"

@@ -25,6 +25,19 @@ def image(figure: Figure, alt: str) -> Image:
     return Image(data.getvalue(), format="png", width=round(figure.get_figwidth() * _DPI / 2), alt=alt)
 
 
+def page(width: float, height: float, *, downwards: bool = False):
+    """(figure, axes) of a drawing: the axes fill the figure, and count inches from its lower left corner.
+
+    `downwards`: from the upper left one.
+    """
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_xlim(0, width)
+    axes.set_ylim(*((height, 0) if downwards else (0, height)))
+    axes.axis("off")
+    return figure, axes
+
+
 def chart_axes(figure: Figure, box: Sequence[float]):
     """Axes for a chart, in `box` (left, bottom, width, height as parts of the figure)."""
     axes = figure.add_axes(box)

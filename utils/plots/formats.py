@@ -5,10 +5,9 @@ from __future__ import annotations
 import struct
 
 from IPython.display import Image
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image
+from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image, page
 
 FRACTION = {"float32": 23, "TF32": 10, "BF16": 7}  # bits; each has a sign and 8 bits of exponent
 INPUT = "#f4b65f"  # as in reuse_map: lighter than KERNEL in grey, too
@@ -27,11 +26,7 @@ def number_formats(value: float, title: str = "") -> Image:
     rows = {name: _bits(value, fraction) for name, fraction in FRACTION.items()}
     width = _LEFT + 32 * _CELL + 1.7
     height = _ROW * len(rows) + 0.75 + (0.3 if title else 0)
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, width)
-    axes.set_ylim(0, height)
-    axes.axis("off")
+    figure, axes = page(width, height)
     top = height - 0.1
     if title:
         axes.text(0.12, top, title, fontsize=10, fontweight="bold", color=INK, va="top")

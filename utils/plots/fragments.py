@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from IPython.display import Image
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image
+from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image, page
 
 BAND = "#dbe7f2"  # every second group of four lanes; between UNTOUCHED and KERNEL in grey
 _CELL, _GAP = 0.235, 0.75  # inches
@@ -34,11 +33,7 @@ def fragment_map(requests: Any, shapes: Mapping[str, tuple[int, int]], lane: int
     (a, b, total), (rows, inner), (_, columns) = held, *list(shapes.values())[:2]
     width = 0.75 + _CELL * (inner + columns) + _GAP + 0.3
     height = _CELL * (rows + inner) + _GAP + 0.75 + (0.3 if title else 0)
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, width)
-    axes.set_ylim(0, height)
-    axes.axis("off")
+    figure, axes = page(width, height)
     top = height - 0.1
     if title:
         axes.text(0.12, top, title, fontsize=10, fontweight="bold", color=INK, va="top")

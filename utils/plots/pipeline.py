@@ -10,7 +10,7 @@ from IPython.display import Image
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from utils.plots.canvas import INK, PAPER, SOFT, UNTOUCHED, chart_axes, image
+from utils.plots.canvas import INK, PAPER, SOFT, UNTOUCHED, chart_axes, image, page
 from utils.plots.timeline import COLOURS
 from utils.plots.words import counted
 
@@ -77,11 +77,7 @@ def stage_timeline(trace: Any, array: str, stage_bytes: int, title: str = "", so
         x += each
     width, top = max(x + 0.2, 6.9), 0.62 if title else 0.32
     height = top + tall * len(rows) + 0.42
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, width)
-    axes.set_ylim(height, 0)
-    axes.axis("off")
+    figure, axes = page(width, height, downwards=True)
     if title:
         axes.text(0.12, 0.2, title, fontsize=10, fontweight="bold", color=INK, va="center")
     for row, name in enumerate(rows):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from IPython.display import Image
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from kernels.workloads import output_size
-from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image
+from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image, page
 from utils.plots.words import counted
 
 WINDOW = "#f4b65f"  # lighter than KERNEL, in grey too
@@ -66,11 +65,7 @@ def product_map(
     upper = _CELL * max(rows, channels * (H + 1.6) - 1.6)
     above = 0.5 if title else 0.25
     height = above + upper + 0.45 + _CELL * filters + 0.4
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, width)
-    axes.set_ylim(0, height)
-    axes.axis("off")
+    figure, axes = page(width, height)
     if title:
         axes.text(_LEFT, height - 0.1, title, fontsize=10, fontweight="bold", color=INK, va="top")
     top, right = height - above, _LEFT + left_wide + _GAP

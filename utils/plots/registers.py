@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from IPython.display import Image
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from utils.plots.canvas import INK, KERNEL, SOFT, UNTOUCHED, image
+from utils.plots.canvas import INK, KERNEL, SOFT, UNTOUCHED, image, page
 from utils.plots.words import counted
 
 INPUT = "#f4b65f"  # lighter than KERNEL, the weights' colour, in grey too
@@ -36,11 +35,7 @@ def reuse_map(*tiles: tuple[int, int], title: str = "") -> Image:
     tall = _CELL * (max(channels for channels, _ in tiles) + 1.5)
     width = sum(widths) + _GAP * (len(tiles) - 1) + 0.3
     height = tall + 1.3 + (0.3 if title else 0)
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, width)
-    axes.set_ylim(0, height)
-    axes.axis("off")
+    figure, axes = page(width, height)
     top = height - 0.1
     if title:
         axes.text(0.12, top, title, fontsize=10, fontweight="bold", color=INK, va="top")

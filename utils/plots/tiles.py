@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from IPython.display import Image
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from kernels.workloads import output_size
-from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image
+from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image, page
 
 HALO = "#9cc3e6"  # between KERNEL and UNTOUCHED in grey
 MOST = 140  # rows or columns of a picture
@@ -88,11 +87,7 @@ def tile_map(
 
     cell = min((9.6 - 2 * _LEFT - _GAP) / (wide + across.windows), 4.6 / high, 0.22)
     above = _TOP + (0.26 if title else 0)
-    figure = Figure(figsize=(9.6, above + cell * high + 0.62))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, 9.6)
-    axes.set_ylim(0, figure.get_figheight())
-    axes.axis("off")
+    figure, axes = page(9.6, above + cell * high + 0.62)
     top = figure.get_figheight() - above
     if title:
         axes.text(0.12, top + above - 0.08, title, fontsize=10, fontweight="bold", color=INK, va="top")

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from IPython.display import Image
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image
+from utils.plots.canvas import INK, KERNEL, PAPER, SOFT, UNTOUCHED, image, page
 from utils.plots.words import counted, lane_ranges, tensor_of
 
 # Global memory is blue, shared memory orange; what is written is darker than what is read.
@@ -73,11 +72,7 @@ def thread_timeline(trace: Any, launch: int = 0, title: str = "", first: int = 0
 
     tall = min(max(len(threads) * 0.05, 1.2), 4.4)
     height = tall + 0.95 + 0.16 * len(lines) + 0.45 + (0.3 if title else 0)
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, width)
-    axes.set_ylim(0, height)
-    axes.axis("off")
+    figure, axes = page(width, height)
     top = height - 0.1
     if title:
         axes.text(0.12, top, title, fontsize=10, fontweight="bold", color=INK, va="top")
