@@ -91,8 +91,7 @@ RULES: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
     (
         "conv2d_wgmma",
         lambda x: (
-            x.sm == 90
-            and x.C > FEW_CHANNELS
+            x.C > FEW_CHANNELS
             and max(x.R, x.S) <= MOST_TAPS
             and (x.precision == "tf32" or x.C * x.R * x.S > 1000)
         ),
@@ -156,7 +155,7 @@ def choose(
     for name, fits, why in RULES:
         rung = ladders.rung(name)
         exact_enough = layer.precision == "tf32" and "fp32" in rung.precisions
-        if layer.sm >= rung.sm and (layer.precision in rung.precisions or exact_enough) and fits(layer):
+        if rung.runs_on(layer.sm) and (layer.precision in rung.precisions or exact_enough) and fits(layer):
             return Choice(name, rung.layout, why)
     raise ValueError(
         f"no kernel of the course does a filter of {layer.R}x{layer.S} with stride {stride} and dilation"

@@ -66,6 +66,10 @@ class Rung:
     rounding: Rounding = DIRECT
     simulated: bool = True
 
+    def runs_on(self, sm: int) -> bool:
+        """Whether a GPU of this compute capability, 80 for 8.0, has its instructions."""
+        return sm == self.sm if self.sm == 90 else sm >= self.sm
+
     def handles(self, workload: Workload) -> bool:
         """Whether this kernel can run a workload."""
         needed = {

@@ -30,9 +30,9 @@ from utils.timing import (
     bench,
     can_measure,
     has_precision,
+    lacking,
     machine,
     measure_ceilings,
-    runs_on_this_gpu,
 )
 
 
@@ -58,9 +58,9 @@ def record(
         if name not in usable:
             say(f"skipped {name}: it needs compute capability {find_precision(name).sm / 10}")
     for rung in rungs:
-        if _cannot_run(rung):
-            say(f"skipped {rung.name}: it needs compute capability {rung.sm / 10}")
-    rungs = [rung for rung in rungs if not _cannot_run(rung)]
+        if reason := lacking(rung):
+            say(f"skipped {rung.name}: {reason}")
+    rungs = [rung for rung in rungs if not lacking(rung)]
     passes = [(workload, precision) for workload in workloads for precision in usable]
     for number, (workload, precision) in enumerate(passes, 1):
         fns = {
@@ -103,14 +103,10 @@ def record(
 def _compile(rungs: list[Rung]) -> Callable[[str], Callable]:
     """Compile all kernels at a time, as a compiler uses one core; returns the function that gives each."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        started = {rung.name: pool.submit(kernels.load, rung.name) for rung in rungs if not _cannot_run(rung)}
+        started = {rung.name: pool.submit(kernels.load, rung.name) for rung in rungs if not lacking(rung)}
         for future in tqdm(as_completed(started.values()), "compiling", len(started), leave=False):
             future.result()
     return lambda name: started[name].result()
-
-
-def _cannot_run(rung: Rung) -> bool:
-    return torch.cuda.is_available() and not runs_on_this_gpu(rung)
 
 
 class _CountingTimer:

@@ -28,6 +28,7 @@ from typing import Any
 import torch
 
 from kernels import DIRECT, Rounding
+from kernels.workloads import output_size
 from utils.diagnosis import CheckError, Outcome, explain
 from utils.errors import KernelError
 from utils.precision import PRECISIONS, Precision, find_precision
@@ -75,8 +76,8 @@ class Case:
     @property
     def has_outputs(self) -> bool:
         """Whether the filter fits into the padded input at all."""
-        reach = [self.dilation * (taps - 1) + 1 for taps in self.taps]
-        return all(size + 2 * self.padding >= r for size, r in zip(self.size, reach, strict=True))
+        sides = zip(self.size, self.taps, strict=True)
+        return all(output_size(*side, self.stride, self.padding, self.dilation) > 0 for side in sides)
 
     def __str__(self) -> str:
         text = f"input {self.N}x{self.C}x{_times(self.size)}, weight {self.K}x{self.C}x{_times(self.taps)}"

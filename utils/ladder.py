@@ -27,7 +27,7 @@ from utils.plots import ladder_chart
 from utils.readme import HEADLINE
 from utils.recordings import Timings, recorded
 from utils.simulator import profile
-from utils.timing import bench_ladder, can_measure, machine, runs_on_this_gpu
+from utils.timing import bench_ladder, can_measure, lacking, machine
 
 # Small enough for the simulator, and the shape on which its counters were compared with Nsight Compute.
 COUNTED = {
@@ -71,9 +71,9 @@ def climb(rungs: list[Rung], measured: bool) -> tuple[dict[str, Callable], list[
             bar.set_description(rung.name)
             row = {"kernel": rung.name, "compile": "", "check": "failed"}
             rows.append(row)
-            if lacking := _lacking(rung, measured):
+            if reason := _lacking(rung, measured):
                 row["check"] = "skipped"
-                print(f"{rung.name} is skipped: {lacking}")
+                print(f"{rung.name} is skipped: {reason}")
                 continue
             try:
                 start = time.perf_counter()
@@ -95,7 +95,7 @@ def _lacking(rung: Rung, measured: bool) -> str:
     """Why this machine cannot run a rung; "" where it can."""
     if not measured:
         return "" if rung.simulated else "the simulator does not have its instructions"
-    return "" if runs_on_this_gpu(rung) else f"it needs compute capability {rung.sm / 10}"
+    return lacking(rung)
 
 
 def _counts(launcher: Callable, rung: Rung) -> dict[str, str]:

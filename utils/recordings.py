@@ -30,7 +30,6 @@ ROW_KEYS = (
     "tile",
     "roof",
 )
-CEILINGS = ("copy_gbps", "fp32_tflops", "tf32_tflops", "bf16_tflops")
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Timings:
             allow over ms, or None.
         live: measured now on this machine, not recorded.
         ceilings: what the same run measured of the GPU itself: a copy's GB/s, and the TFLOP/s of a large
-            product of matrices in each precision that the GPU has. Keys `CEILINGS`.
+            product of matrices in each precision that the GPU has: copy_gbps, fp32_tflops and so on.
     """
 
     machine: dict[str, str]

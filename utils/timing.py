@@ -138,12 +138,14 @@ def bench(
 
 def bench_ladder(fns: Mapping[str, Callable], workload: Workload | str, *, budget: float = 2.0) -> list[dict]:
     """`bench` in every precision that any of the kernels computes in, each kernel in its own; fp32 always."""
+    members = {
+        precision: {name: fn for name, fn in fns.items() if precision in kernels.rung(name).precisions}
+        for precision in PRECISIONS
+    }
     rows = []
-    for precision in PRECISIONS:
-        members = {name: fn for name, fn in fns.items() if precision in kernels.rung(name).precisions}
-        if members or precision == "fp32":
-            with_tf32 = not any("tf32" in kernels.rung(name).precisions for name in fns)
-            rows += bench(members, workload, precision, budget=budget, with_tf32=with_tf32)
+    for precision, its in members.items():
+        if its or precision == "fp32":
+            rows += bench(its, workload, precision, budget=budget, with_tf32=not members["tf32"])
     return rows
 
 
@@ -191,10 +193,11 @@ def compute_capability() -> int:
     return 10 * major + minor
 
 
-def runs_on_this_gpu(rung: Rung) -> bool:
-    """Whether this machine's GPU has what a kernel needs; Hopper's own instructions no other GPU has."""
-    have = compute_capability()
-    return have // 10 == 9 if rung.sm == 90 else have >= rung.sm
+def lacking(rung: Rung) -> str:
+    """What this machine's GPU lacks for a kernel; "" where it has all, or where there is none."""
+    if not torch.cuda.is_available() or rung.runs_on(compute_capability()):
+        return ""
+    return f"it needs compute capability {rung.sm / 10}"
 
 
 def has_precision(name: str) -> bool:
@@ -267,9 +270,8 @@ def _kernel_call(
     signature = getattr(fn, "signature", None)
     if signature is None:
         return lambda i: run(*inputs[i], bias=None, **options, **groups)
-    if (
-        groups and "groups" not in kernels.rung(name).supports
-    ):  # a depthwise kernel is told them by the weight's shape
+    # A depthwise kernel is told them by the weight's shape.
+    if groups and "groups" not in kernels.rung(name).supports:
         raise ValueError(f"{name} has no groups; {workload.name} has {workload.groups}")
     taken = [parameter.name for parameter in signature.parameters[2:]]
     for option, value in options.items():
