@@ -189,11 +189,7 @@ torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,
     C10_CUDA_KERNEL_LAUNCH_CHECK();
     const int64_t stage = DEPTH * pitch * sizeof(float), turn = WARPS * 8 * PITCH * sizeof(float);
     const int64_t kept = count / blocks_k * sizeof(float);
-    int device = 0, multiprocessors = 0, most = 0;
-    C10_CUDA_CHECK(cudaGetDevice(&device));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
-    const bool fits = STAGES * stage + turn + kept <= most;
+    const bool fits = STAGES * stage + turn + kept <= most_shared_bytes();
     const auto kernel = !fits         ? conv1d_mma<0, false>
                         : stride == 3 ? conv1d_mma<3, true>
                                       : conv1d_mma<0, true>;
@@ -201,7 +197,7 @@ torch::Tensor conv1d(torch::Tensor input, torch::Tensor weight,
         shared_bytes(kernel, STAGES * stage + turn + (fits ? kept : 0), "two stages of the window");
     const int64_t tiles = int64_t(size.N) * ceil_div(size.Q, TILE_Q);
     TORCH_CHECK(tiles <= 1 << 30, tiles, " tiles of ", TILE_Q, " outputs: at most 2^30");
-    const dim3 grid = grid_of(std::min<int64_t>(tiles, ceil_div(multiprocessors, blocks_k)), blocks_k, 1);
+    const dim3 grid = grid_of(std::min<int64_t>(tiles, ceil_div(multiprocessors(), blocks_k)), blocks_k, 1);
     kernel<<<grid, dim3(32, WARPS), bytes, stream>>>(
         input.data_ptr<float>(), reinterpret_cast<const uint4*>(packed.data_ptr<float>()), data_or_null(bias),
         output.data_ptr<float>(), size, tile);

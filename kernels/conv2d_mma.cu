@@ -206,10 +206,8 @@ int64_t tiles() { return TILES; }
 // may have fewer of them, and is slower then, but not by as much.
 template <class T>
 static int fastest_tile(int M, int K, int steps) {
-    const int sms = multiprocessors();
-    int device = 0, most = 0, best = -1;
-    C10_CUDA_CHECK(cudaGetDevice(&device));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+    const int sms = multiprocessors(), most = most_shared_bytes();
+    int best = -1;
     double least = INFINITY;
     for (int i = 0; i < TILES; ++i) {
         const auto& tile = TABLE<T>[i];

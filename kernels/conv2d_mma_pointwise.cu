@@ -180,9 +180,8 @@ template <class T>
 static void launch(const torch::Tensor& input, const torch::Tensor& weight,
                    const std::optional<torch::Tensor>& bias, torch::Tensor& output, const Conv2d& size) {
     const auto kernel = conv2d_mma_pointwise<T>;
-    int device = 0, most = 0, resident = 0;
-    C10_CUDA_CHECK(cudaGetDevice(&device));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+    const int most = most_shared_bytes();
+    int resident = 0;
     const int M = size.N * size.P * size.Q, pieces = ceil_div(size.C, int(16 / sizeof(T)));
     const int64_t row_bytes = int64_t(16) * (ceil_div(pieces, 2) * 2 + 1),
                   warp_bytes = STAGES * WARP_M * row_bytes;

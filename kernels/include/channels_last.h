@@ -78,10 +78,3 @@ inline torch::Tensor channels_last_output(const Conv2d& size, const torch::Tenso
     return torch::empty({size.N, size.K, size.P, size.Q},
                         input.options().memory_format(torch::MemoryFormat::ChannelsLast));
 }
-
-inline int multiprocessors() {
-    int device = 0, count = 0;
-    C10_CUDA_CHECK(cudaGetDevice(&device));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device));
-    return count;
-}

@@ -48,14 +48,29 @@ inline torch::ScalarType float32_or_bfloat16(const torch::Tensor& input) {
     return dtype;
 }
 
+// What this GPU has: cudaDevAttrMultiProcessorCount, for instance.
+inline int device_attribute(cudaDeviceAttr which) {
+    int device = 0, value = 0;
+    C10_CUDA_CHECK(cudaGetDevice(&device));
+    C10_CUDA_CHECK(cudaDeviceGetAttribute(&value, which, device));
+    return value;
+}
+
+// The most bytes of shared memory that a block can ask for, and the GPU's streaming multiprocessors.
+inline int most_shared_bytes() { return device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin); }
+inline int multiprocessors() { return device_attribute(cudaDevAttrMultiProcessorCount); }
+
+// The GPU's compute capability, 80 for 8.0.
+inline int compute_capability() {
+    return 10 * device_attribute(cudaDevAttrComputeCapabilityMajor) +
+           device_attribute(cudaDevAttrComputeCapabilityMinor);
+}
+
 // Refuses a GPU that is older than what a kernel is written with; version is 80 for compute capability 8.0.
 inline void require_sm(int version, const char* what) {
-    int device = 0, major = 0, minor = 0;
-    C10_CUDA_CHECK(cudaGetDevice(&device));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
-    TORCH_CHECK(10 * major + minor >= version, what, " needs a GPU of compute capability ", version / 10, ".",
-                version % 10, " or newer; this one has ", major, ".", minor);
+    const int has = compute_capability();
+    TORCH_CHECK(has >= version, what, " needs a GPU of compute capability ", version / 10, ".", version % 10,
+                " or newer; this one has ", has / 10, ".", has % 10);
 }
 
 // What one and two dimensions have in common. A depthwise weight has one channel, whatever the input has.
@@ -156,9 +171,7 @@ inline int64_t area(int64_t rows, int64_t columns) {
 // than the GPU has.
 template <class Kernel>
 int shared_bytes(Kernel* kernel, int64_t bytes, const char* why) {
-    int device = 0, most = 0;
-    C10_CUDA_CHECK(cudaGetDevice(&device));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+    const int most = most_shared_bytes();
     TORCH_CHECK(bytes <= most, why, " needs ", bytes, " bytes of shared memory; a block of this GPU has ",
                 most);
     if (bytes > 48 * 1024)

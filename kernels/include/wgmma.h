@@ -5,16 +5,13 @@
 // NVIDIA).
 #pragma once
 
-#include <c10/cuda/CUDAException.h>
+#include "conv.h"
 #include "ptx.h"
 
 inline void require_wgmma(const char* what) {
-    int device = 0, major = 0, minor = 0;
-    C10_CUDA_CHECK(cudaGetDevice(&device));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
-    TORCH_CHECK(major == 9 && minor == 0, what,
-                " needs a GPU of compute capability 9.0 (Hopper); this one has ", major, ".", minor);
+    const int has = compute_capability();
+    TORCH_CHECK(has == 90, what, " needs a GPU of compute capability 9.0 (Hopper); this one has ", has / 10,
+                ".", has % 10);
 }
 
 // A tile in shared memory, as wgmma wants it named: rows of 128 bytes, its address a multiple of 1,024, and

@@ -2,11 +2,12 @@
 // Row `tap` is one of the C S products of an output, `column` one of the N Q outputs of a channel.
 #include "conv.h"
 
-constexpr int THREADS = 256;     // of a block: 16 rows along channels x 16 columns along outputs
-constexpr int TILE_K = 128;      // channels of a block: 8 a thread
-constexpr int COLUMNS = 128;     // outputs of a block: 8 a thread
-constexpr int TAPS = 16;         // taps multiplied between two barriers
-constexpr int BEYOND = 1 << 30;  // a place that lies beyond every input
+constexpr int THREADS = 256;              // of a block: 16 rows along channels x 16 columns along outputs
+constexpr int TILE_K = 128;               // channels of a block: 8 a thread
+constexpr int COLUMNS = 128;              // outputs of a block: 8 a thread
+constexpr int TAPS = 16;                  // taps multiplied between two barriers
+constexpr int PARTS = THREADS / COLUMNS;  // threads that share the fetches of a column
+constexpr int BEYOND = 1 << 30;           // a place that lies beyond every input
 
 // Before the product, once: the weights in the order in which the blocks read them, packed[block of TILE_K
 // channels][tap][channel], filled up with zeros; and a table that says of every tap where its input lies,
@@ -39,10 +40,10 @@ __global__ void __launch_bounds__(THREADS, 2)
     const int blocks_k = (K + TILE_K - 1) / TILE_K, block_k = blockIdx.x % blocks_k;
     const int first_column = blockIdx.x / blocks_k * COLUMNS, columns = N * Q;
 
-    // A thread fetches inputs of one column: from tap `first_fetch` on, every second one. The column's place
+    // A thread fetches inputs of one column: every second tap, from tap `part` on. The column's place
     // in a row of the tile is exchanged, so that four places side by side are four columns 8 apart. A thread
     // computes these four, and the lanes beside it their neighbours: that makes stores of 8 neighbours.
-    const int fetched = thread % COLUMNS, first_fetch = thread / COLUMNS;
+    const int fetched = thread % COLUMNS, part = thread / COLUMNS;
     const int place = fetched / 32 * 32 + fetched % 8 * 4 + fetched % 32 / 8;
     // >>> gap (3 lines): for the fetched column: the first place of its window in L, and that input's address
     const int mine = min(first_column + fetched, columns - 1);
@@ -53,14 +54,14 @@ __global__ void __launch_bounds__(THREADS, 2)
     float sum[8][8] = {};
     for (int first_tap = 0; first_tap < taps; first_tap += TAPS) {
 #pragma unroll
-        for (int i = thread; i < TAPS * TILE_K / 4; i += THREADS)
-            filters[0][i] = packed[(block_k * taps + first_tap) * (TILE_K / 4) + i];
+        for (int i = 0; i < TAPS * TILE_K / 4; i += THREADS)
+            filters[0][i + thread] = packed[(block_k * taps + first_tap) * (TILE_K / 4) + i + thread];
         // >>> gap (6 lines): each fetched tap's input, or 0 where that is padding, to its place in the tile
 #pragma unroll
-        for (int i = first_fetch; i < TAPS; i += THREADS / COLUMNS) {
-            const int2 tap = table[first_tap + i];
+        for (int i = 0; i < TAPS; i += PARTS) {
+            const int2 tap = table[first_tap + i + part];
             const bool inside = unsigned(l0 + tap.y) < unsigned(L);
-            reinterpret_cast<float*>(inputs[i])[place] = inside ? corner[tap.x] : 0.0f;
+            reinterpret_cast<float*>(inputs[i + part])[place] = inside ? corner[tap.x] : 0.0f;
         }
         // <<< gap
         __syncthreads();

@@ -58,7 +58,8 @@ exercise = Exercise(
         " n * C * L numbers into the input. Columns beyond the last one have no image: take the last again.",
         "In the loop nothing is left to decode: read the tap's entry, add its y to the window's first place,"
         " and ask with one unsigned comparison whether it is inside. If so, the number is tap.x behind"
-        " the corner. It goes to row i of inputs, as a float, at `place`.",
+        " the corner. It goes to the tap's row of inputs, as a float, at `place`. Let the loop begin at 0 and"
+        " add `part` inside: then the compiler knows its length.",
         "filters[i] has 32 float4: this thread's are number row, of channels 0 to 63, and 16 + row, of 64 to"
         " 127. inputs[i] alike, with column. Put each pair into an array of 8, then two unrolled loops.",
     ],
