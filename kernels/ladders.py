@@ -162,9 +162,15 @@ LADDERS: dict[str, tuple[Rung, ...]] = {
 }
 
 
+OPERATORS = ("conv2d_dgrad", "conv2d_wgrad", "conv1d_dgrad", "conv1d_wgrad", "bgrad", "conv2d", "conv1d")
+
+
 def operator(name: str) -> str:
-    """The launcher's name in a kernel's file: "conv2d" in every "conv2d_..." file, else the file's own."""
-    return next((prefix for prefix in ("conv2d", "conv1d") if name.startswith(prefix + "_")), name)
+    """The launcher's name in a kernel's file: "conv2d" in every "conv2d_..." file, else the file's own.
+
+    The gradients' kernels have launchers of their own, named like their files' beginning: "conv2d_dgrad".
+    """
+    return next((prefix for prefix in OPERATORS if name.startswith(prefix + "_")), name)
 
 
 def rung(name: str) -> Rung:

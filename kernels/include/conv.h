@@ -24,11 +24,14 @@ inline const float* data_or_null(const std::optional<torch::Tensor>& bias) {
     return bias ? bias->data_ptr<float>() : nullptr;
 }
 
+inline const char* dtype_name(torch::ScalarType dtype) {
+    return dtype == torch::kFloat64 ? "float64" : dtype == torch::kBFloat16 ? "bfloat16" : "float32";
+}
+
 inline void check_tensor(const char* name, const torch::Tensor& tensor, int64_t dim,
                          torch::ScalarType dtype) {
     TORCH_CHECK(tensor.is_cuda(), name, " must be on the GPU");
-    TORCH_CHECK(tensor.scalar_type() == dtype, name, " must be ",
-                dtype == torch::kFloat32 ? "float32" : "bfloat16");
+    TORCH_CHECK(tensor.scalar_type() == dtype, name, " must be ", dtype_name(dtype));
     TORCH_CHECK(tensor.dim() == dim, name, " must have ", dim, " dimensions, not ", tensor.dim());
     TORCH_CHECK(tensor.numel() <= INT_MAX, name, " has over 2^31 - 1 elements: int indices overflow");
 }
@@ -64,6 +67,13 @@ inline int multiprocessors() { return device_attribute(cudaDevAttrMultiProcessor
 inline int compute_capability() {
     return 10 * device_attribute(cudaDevAttrComputeCapabilityMajor) +
            device_attribute(cudaDevAttrComputeCapabilityMinor);
+}
+
+// The dtype of a kernel's first tensor that may be float32 or float64; the others must be the same then.
+inline torch::ScalarType float32_or_float64(const char* name, const torch::Tensor& tensor) {
+    const auto dtype = tensor.scalar_type();
+    TORCH_CHECK(dtype == torch::kFloat32 || dtype == torch::kFloat64, name, " must be float32 or float64");
+    return dtype;
 }
 
 // Refuses a GPU that is older than what a kernel is written with; version is 80 for compute capability 8.0.
