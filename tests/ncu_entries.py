@@ -118,6 +118,18 @@ def corpus_module(backend: str):
 
 def _kernel_entries(name: str) -> list[Entry]:
     operator = kernels.operator(name)
+    if operator in GRADIENT_ARGUMENTS:
+        return [
+            _entry(
+                name,
+                layer.name,
+                layer.describe(),
+                lambda device, layer=layer: GRADIENT_ARGUMENTS[operator](layer, device),
+            )
+            for layer in LAYERS
+            if layer.operator == ("conv2d" if operator == "bgrad" else operator.split("_")[0])
+            and layer.groups == 1
+        ]
     if operator not in ("conv2d", "conv1d"):
         return [_entry(name, "sequence", "1000", lambda device: {0: _data((1000,), device)})]
     rung = kernels.rung(name)
@@ -160,6 +172,39 @@ def _layer(layer: Workload, layout: str, precision: str, device: str) -> dict:
         "bias": _data((layer.K,), device).to(dtype) if layer.name == "awkward" else None,
         **{option: getattr(layer, option) for option in options},
     }
+
+
+def _options(layer: Workload) -> dict:
+    return {option: getattr(layer, option) for option in ("stride", "padding", "dilation")}
+
+
+def _dgrad(layer: Workload, device: str) -> dict:
+    sizes = {"height": layer.H, "width": layer.W, "length": layer.W}
+    return {
+        0: _data(layer.output_shape, device),
+        1: _data(layer.weight_shape, device),
+        **sizes,
+        **_options(layer),
+    }
+
+
+def _wgrad(layer: Workload, device: str) -> dict:
+    taps = {"R": layer.R, "S": layer.S}
+    return {
+        0: _data(layer.output_shape, device),
+        1: _data(layer.input_shape, device),
+        **taps,
+        **_options(layer),
+    }
+
+
+GRADIENT_ARGUMENTS: dict[str, Callable[[Workload, str], dict]] = {
+    "conv2d_dgrad": _dgrad,
+    "conv1d_dgrad": _dgrad,
+    "conv2d_wgrad": _wgrad,
+    "conv1d_wgrad": _wgrad,
+    "bgrad": lambda layer, device: {0: _data(layer.output_shape, device)},
+}
 
 
 def _data(shape: tuple[int, ...], device: str) -> torch.Tensor:
