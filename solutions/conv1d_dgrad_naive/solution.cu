@@ -10,12 +10,14 @@ __global__ void conv1d_dgrad_naive(const T* __restrict__ grad_output, const T* _
     const int l = place % L, c = place / L % C, n = place / L / C;
 
     T sum = 0;
+    // >>> gap (6 lines): add up what every output that reads this input gives back
     for (int k = 0; k < K; ++k)
         for (int s = 0; s < S; ++s) {
             const int q = l + padding - s * dilation;  // stride times the output that s connects
             if (q < 0 || q % stride != 0 || q / stride >= Q) continue;
             sum += grad_output[(n * K + k) * Q + q / stride] * weight[(k * C + c) * S + s];
         }
+    // <<< gap
     grad_input[place] = sum;
 }
 
