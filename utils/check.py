@@ -13,7 +13,7 @@ sums; it is off while a check runs.
 
 A kernel that says that it computes in TF32 or bfloat16 is held to that: what utils/precision.py says about
 rounding its inputs and its output is added, and nothing else. An algorithm that takes the sum in another way
-than product by product, as Winograd's does, has a `Rounding` of its own (kernels/ladders.py).
+than product by product, as Winograd's does, has a `Rounding` of its own (kernels/rungs.py).
 """
 
 from __future__ import annotations
