@@ -32,11 +32,11 @@ exercise = Exercise(
     title="A bias's gradient by shuffles",
     goal="one warp per channel: lanes read neighbours, and five shuffles add them up",
     hints=[
-        "A lane takes the pixels lane, lane + 32, lane + 64, ... of each image: then a warp reads neighbours.",
+        "A lane takes the pixels lane, lane + 32, lane + 64, ... of each image: a warp reads neighbours.",
         "After the loops each lane has a part. __shfl_down_sync(0xffffffff, sum, 16) gives lanes 0 to 15 the"
         " parts of lanes 16 to 31. Add, and half of the lanes hold everything. Then 8.",
-        "The steps are 16, 8, 4, 2, 1. All lanes take part in each, or the warp waits for ever: no `if` around"
-        " a shuffle. At the end lane 0 has the sum.",
+        "The steps are 16, 8, 4, 2, 1. All lanes take part in each, or the warp waits for ever: no `if`"
+        " around a shuffle. At the end lane 0 has the sum.",
     ],
     checks=[
         ("one pixel", on("one pixel")),
@@ -79,15 +79,16 @@ exercise = Exercise(
         Wrong(
             "32 neighbours a lane",
             replace={
-                "i = lane; i < pixels; i += 32": "i = lane * ((pixels + 31) / 32); i < min(pixels, (lane + 1) *"
-                " ((pixels + 31) / 32)); ++i"
+                "i = lane; i < pixels; i += 32": (
+                    "i = lane * ((pixels + 31) / 32); i < min(pixels, (lane + 1) * ((pixels + 31) / 32)); ++i"
+                )
             },
             because="neighbours: ",
         ),
         Wrong(
             "the last lane stores",
             replace={"if (lane == 0)": "if (lane == 31)"},
-            because="one dimension: bgrad",
+            because="one pixel: bgrad",
         ),
         Wrong(
             "every lane stores",

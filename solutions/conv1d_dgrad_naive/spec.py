@@ -20,7 +20,8 @@ def in_float64(cell):
     weight = torch.ones(3, 1, 1, dtype=torch.float64)
     found = float(call(cell.conv1d_dgrad, grad_output, weight, length=8)[0, 0, 0])
     assert abs(found - (1 + 2e-9)) < 1e-12, (
-        f"1 + 1e-9 + 1e-9 came out as {found:.12f} in float64: is a number kept in a float? The kernel's type is T"
+        f"1 + 1e-9 + 1e-9 came out as {found:.12f} in float64: is a number kept in a float? The kernel's"
+        " type is T"
     )
 
 
@@ -68,7 +69,7 @@ exercise = Exercise(
             replace={"q / stride >= Q": "q >= Q"},
             because="stride: ",
         ),
-        Wrong("dilation forgotten", replace={"- s * dilation": "- s"}, because="dilation: "),
+        Wrong("dilation forgotten", replace={"- s * dilation": "- s"}, because="result for dilation 1"),
         Wrong("padding forgotten", replace={"l + padding - s": "l - s"}, because="padding: "),
         Wrong(
             "padding on the wrong side", replace={"l + padding - s": "l - padding - s"}, because="padding: "
@@ -86,7 +87,7 @@ exercise = Exercise(
         Wrong(
             "every image is the first",
             replace={"grad_output[(n * K + k) * Q": "grad_output[k * Q"},
-            because="batch and channels: ",
+            because="only the first image is right",
         ),
         Wrong(
             "the last product alone",

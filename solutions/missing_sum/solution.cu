@@ -11,7 +11,7 @@ __global__ void conv2d_wgrad_block(const float* __restrict__ grad_output, const 
     const int place = blockIdx.x, s = place % S, r = place / S % R, c = place / S / R % C,
               k = place / S / R / C;
 
-    // >>> gap (16 lines): one sum is missing: find it
+    // >>> gap (17 lines): one sum is missing: find it
     float sum = 0.0f;
     for (int i = threadIdx.x; i < N * P * Q; i += THREADS) {
         const int q = i % Q, p = i / Q % P, n = i / Q / P;

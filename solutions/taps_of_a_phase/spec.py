@@ -10,8 +10,8 @@ exercise = Exercise(
         "AlexNet's rows, phase 0: r must be a multiple of 4. Of 0 to 10 these are 0, 4 and 8. Phase 1: r = 1,"
         " 5, 9. Go on.",
         "Rows and columns are independent: a pixel of phases (f, g) has the taps of f times those of g. In"
-        " the naive kernel the loop over s runs in full, 11 times, for each r that divides, and not at all for"
-        " the others.",
+        " the naive kernel the loop over s runs in full, 11 times, for each r that divides, and not at all"
+        " for the others.",
         "On average a phase has 11 / 4 taps. Average of the runs: 11 / 4 rows times 11. Average of the"
         " products: 11 / 4 times 11 / 4.",
         "With a dilation, write down r dilation mod stride for each tap: for stride 4 and dilation 6 that is"
