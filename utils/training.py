@@ -91,7 +91,7 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.SGD(model.parameters(), rate, momentum=0.9)
     losses, order = [], torch.empty(0, dtype=torch.int64)
-    for step in tqdm(range(steps), name, unit="step", file=sys.stdout):
+    for step in tqdm(range(steps), name, unit="step", file=sys.stdout, mininterval=0.5):
         if len(order) < batch:
             order = torch.randperm(len(data.images), generator=generator)
         chosen, order = order[:batch].to(data.images.device), order[batch:]
