@@ -106,7 +106,7 @@ def _hints(outcome: GradientOutcome, actual: torch.Tensor, wrong: torch.Tensor) 
     if outcome.kind == "dgrad" and some_zero and int(wrong.sum()) > 1:
         yield (
             "the wrong elements are all zero, and fresh memory holds NaN here: their sums took no product."
-            " Does a loop end where it should only leave out one tap? Or the launcher filled the gradient with"
+            " Does a loop end where it should only leave out one tap? Or the launcher filled it all with"
             " zeros, and no thread came to these."
         )
     # A vector is shown as the last dimension of planes.
