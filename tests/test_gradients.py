@@ -1,4 +1,4 @@
-"""Kernels for gradients: every one is right, and what is wrong is rejected in words that lead to the mistake."""
+"""Gradients: every kernel is right, and what is wrong is rejected in words that lead to the mistake."""
 
 import pytest
 import torch
@@ -8,9 +8,8 @@ from torch.nn import grad
 import kernels
 from kernels import FORWARD, GRADIENTS, WORKLOADS
 from utils import check_gradients
-from utils.check import Case, CheckError, conv1d_cases
+from utils.check import Case, CheckError
 from utils.check_gradients import (
-    Outputs,
     check_bgrad,
     check_conv1d_dgrad,
     check_conv1d_wgrad,
@@ -155,7 +154,7 @@ BROKEN = {
     "dgrad that stops where it should skip": (
         "conv2d_dgrad_naive",
         [("p / stride >= P) continue;", "p / stride >= P) break;")],
-        "is wrong in .* elements",
+        "Does a loop end where it should only leave out one tap",
     ),
     "dgrad that leaves pixels without a window alone": (
         "conv2d_dgrad_naive",
@@ -184,7 +183,7 @@ BROKEN = {
     ),
     "wgrad that forgets what it had": (
         "conv2d_wgrad_naive",
-        [("    for (int n = 0; n < N; ++n)\n", "    for (int n = 0; n < N; ++n, sum = n < N ? T(0) : sum)\n")],
+        [("n < N; ++n", "n < N; ++n, sum = n < N ? T(0) : sum")],
         "only the last image is in the sum",
     ),
     "wgrad with a column too few": (
@@ -200,17 +199,17 @@ BROKEN = {
     "wgrad outside of the image": (
         "conv2d_wgrad_naive",
         [("if (h < 0 || h >= H) continue;", "")],
-        "is wrong in|past|before|outside",
+        "reads input\\[-32\\], 32 before the first of(.|\n)*case: input 2x2x8x32",
     ),
     "dgrad in 1-D without padding": (
         "conv1d_dgrad_naive",
         [("l + padding", "l")],
-        "grad_input\\[n=\\d, c=\\d, l=\\d\\] is (.|\n)*padding is not added",
+        "grad_input\\[n=\\d, c=\\d, l=\\d\\] is (.|\n)*lies at l \\+ padding",
     ),
     "dgrad in 1-D with a tap too few": (
         "conv1d_dgrad_naive",
         [("s < S", "s < S - 1")],
-        "place 2 of the filter is left out",
+        "tap 2 of the filter is left out",
     ),
     "wgrad in 1-D of one image": (
         "conv1d_wgrad_naive",
@@ -230,7 +229,7 @@ BROKEN = {
     "bgrad with a pixel too few": (
         "bgrad_naive",
         [("i < pixels", "i < pixels - 1")],
-        "is wrong in",
+        "output 30 of grad_output is left out",
     ),
     "bgrad that looks at no sizes": (
         "bgrad_naive",
@@ -261,7 +260,8 @@ __global__ void add_up(const float* grad_output, const float* input, float* grad
         for (int q = threadIdx.x; q < Q; q += blockDim.x) {
             const int l = q * stride - padding + s * dilation;
             if (l >= 0 && l < L)
-                atomicAdd(&grad_weight[blockIdx.x], grad_output[(n * K + k) * Q + q] * input[(n * C + c) * L + l]);
+                atomicAdd(&grad_weight[blockIdx.x],
+                          grad_output[(n * K + k) * Q + q] * input[(n * C + c) * L + l]);
         }
 }
 
@@ -298,12 +298,147 @@ def test_atomics_are_told_by_their_last_bits(capsys):
 
 
 def test_atomics_replaced_by_plus_are_a_race():
-    fn = add_up("atomicAdd(&grad_weight[blockIdx.x], ", "grad_weight[blockIdx.x] += (")
+    fn = add_up("atomicAdd(&grad_weight[blockIdx.x],", "grad_weight[blockIdx.x] += (")
     with pytest.raises(KernelError, match="(?s)grad_weight.*This happened in the check's case") as caught:
         check_conv1d_wgrad(fn)
     assert caught.value.kind == "race"
 
 
 def test_fresh_memory_that_is_added_to_is_told():
-    with pytest.raises((CheckError, KernelError), match="nothing (yet|has written|wrote)|uninitial|never"):
+    with pytest.raises(KernelError, match="uninitialized-read(.|\n)*This happened in the check's case"):
         check_conv1d_wgrad(add_up("torch::zeros", "torch::empty"))
+
+
+def test_a_result_of_the_wrong_shape_is_told_with_the_reason():
+    def least(grad_output, weight, height, width, **options):
+        return F.conv_transpose2d(grad_output, weight, **options)
+
+    def exchanged(*arguments, **options):
+        return conv2d_wgrad(*arguments, **options).transpose(0, 1)
+
+    with pytest.raises(CheckError, match=r"expected \(N, C, H, W\) = (.|\n)*smallest input that gives"):
+        check_conv2d_dgrad(least)
+    with pytest.raises(CheckError, match=r"expected \(K, C, R, S\) = (.|\n)*K and C are exchanged"):
+        check_conv2d_wgrad(exchanged)
+    with pytest.raises(CheckError, match="here of the bias"):
+        check_bgrad(lambda grad_output: bgrad(grad_output)[:, None])
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda y: y.double(), "returned torch.float64, not torch.float32"),
+        (lambda y: None, "returned NoneType, not a tensor"),
+        (lambda y: torch.full_like(y, float("nan")), "never written"),
+        (lambda y: 3 * y, "added up 3 times"),
+        (lambda y: y * (1 + 2**-12), "rounding to fewer bits"),
+        (lambda y: torch.cat([y[:1], 0.5 * y[1:]]), "only the first output channel is right"),
+        (lambda y: y.flip(2, 3), "back to front"),
+        (lambda y: y.mT.reshape(y.shape), "rows and columns are exchanged"),
+        (lambda y: y / 1000, "is wrong in"),
+    ],
+)
+def test_wrong_results_are_told(change, words):
+    with pytest.raises(CheckError, match=words):
+        check_conv2d_wgrad(lambda *given, **options: change(conv2d_wgrad(*given, **options)))
+
+
+def test_what_should_be_refused():
+    def any_size(grad_output, weight, length, **options):
+        padded = F.pad(grad_output, (0, length))[..., : conv1d_size(weight, length, **options)]
+        return conv1d_dgrad(padded, weight, length, **options)
+
+    def conv1d_size(weight, length, stride=1, padding=0, dilation=1):
+        return (length + 2 * padding - dilation * (weight.shape[2] - 1) - 1) // stride + 1
+
+    def any_batch(grad_output, input, S, **options):
+        return conv1d_wgrad(grad_output, input[: grad_output.shape[0]], S, **options)
+
+    def any_channels(grad_output, weight, length, **options):
+        return conv1d_dgrad(grad_output, weight[: grad_output.shape[1]], length, **options)
+
+    def any_strides(grad_output):
+        return bgrad(grad_output.as_strided(grad_output.shape, torch.empty(grad_output.shape).stride()))
+
+    def crashes(grad_output, weight, length, **options):
+        if not weight.is_contiguous():
+            raise KernelError("out of bounds in line 3", kind="out-of-bounds")
+        return conv1d_dgrad(grad_output, weight, length, **options)
+
+    too_many = r"accepted a grad_output with one place too many: .*grad_output.size\(2\) == Q"
+    with pytest.raises(CheckError, match=too_many):
+        check_conv1d_dgrad(any_size)
+    with pytest.raises(CheckError, match="accepted a grad_output of 2 images with an input of 3"):
+        check_conv1d_wgrad(any_batch)
+    with pytest.raises(CheckError, match="accepted a grad_output of 4 channels with 5 filters"):
+        check_conv1d_dgrad(any_channels)
+    with pytest.raises(CheckError, match="accepted a tensor grad_output that is not contiguous and gave"):
+        check_bgrad(any_strides)
+    with pytest.raises(CheckError, match="a tensor weight that is not contiguous, and then: out of bounds"):
+        check_conv1d_dgrad(crashes)
+    check_conv1d_dgrad(any_size, refusals=False)
+
+
+def test_a_gradient_that_changes_what_it_is_given():
+    def fn(grad_output):
+        result = bgrad(grad_output)
+        grad_output.zero_()
+        return result
+
+    with pytest.raises(CheckError, match="changed its grad_output, which it should only read"):
+        check_bgrad(fn)
+
+
+def test_flags(capsys):
+    def plain(grad_output, weight, length):
+        return conv1d_dgrad(grad_output, weight, length)
+
+    check_conv1d_dgrad(plain, stride=False, padding=False, dilation=False)
+    out = capsys.readouterr().out
+    assert "block edges" in out and "padding" not in out and "between windows" not in out
+    for check, flag in ((check_conv1d_wgrad, "bias"), (check_bgrad, "stride")):
+        with pytest.raises(TypeError, match=f"{check.__name__} has no flag '{flag}'"):
+            check(bgrad, **{flag: False})
+    with pytest.raises(ValueError, match="precision must be one of"):
+        check_bgrad(bgrad, precision="fp8")
+    check_conv1d_dgrad(
+        conv1d_dgrad,
+        [Case("mine", 1, 2, (9,), 3, (2,))],
+        refusals=False,
+        empty_batch=False,
+        deterministic=False,
+    )
+    assert capsys.readouterr().out.splitlines()[1].split() == ["mine", "1", "case", "right"]
+
+
+def test_a_launcher_with_other_parameters_is_told_what_is_wanted():
+    source = """
+    #include <torch/extension.h>
+    torch::Tensor conv1d_dgrad(torch::Tensor weight, torch::Tensor grad_output) { return weight; }
+    """
+    module = load_inline("strange", cuda_sources=source, functions=["conv1d_dgrad"], backend="simulator")
+    words = "parameters are grad_output, weight, length and any of stride, padding, dilation; yours is"
+    with pytest.raises(TypeError, match=words):
+        check_conv1d_dgrad(module.conv1d_dgrad)
+
+
+def test_float64_is_held_to_float64():
+    def single(*tensors, **options):
+        return conv2d_dgrad(tensors[0].float(), tensors[1].float(), *tensors[2:], **options).double()
+
+    check_conv2d_dgrad(conv2d_dgrad, precision="fp64")
+    with pytest.raises(CheckError, match="is wrong in"):
+        check_conv2d_dgrad(single, precision="fp64")
+
+
+def test_cases_cover_what_they_promise():
+    for cases in (conv2d_gradient_cases(), conv1d_gradient_cases()):
+        assert not any(case.bias for case in cases) and all(case.has_outputs for case in cases)
+        assert any(case.padding > max(case.taps) for case in cases)
+        assert any(case.stride > max(case.taps) and case.N > 1 for case in cases)
+        beyond = [case for case in cases if case.group == "pixels after the last window"]
+        for case in beyond:
+            last = (case.outputs[-1] - 1) * case.stride + (case.taps[-1] - 1) * case.dilation
+            assert last < case.size[-1] + case.padding - 1
+        work = sum(torch.Size((case.N, case.K, case.C, *case.outputs, *case.taps)).numel() for case in cases)
+        assert work < 5_000_000, "the simulator does about ten million products a second"

@@ -102,6 +102,13 @@ def _hints(outcome: GradientOutcome, actual: torch.Tensor, wrong: torch.Tensor) 
             "no output's window touches the elements that are wrong. Their gradient is 0, and it has to be"
             " written."
         )
+    some_zero = bool((actual[wrong] == 0).all()) and bool((actual != 0).any())
+    if outcome.kind == "dgrad" and some_zero and int(wrong.sum()) > 1:
+        yield (
+            "the wrong elements are all zero, and fresh memory holds NaN here: their sums took no product."
+            " Does a loop end where it should only leave out one tap? Or the launcher filled it all with"
+            " zeros, and no thread came to these."
+        )
     # A vector is shown as the last dimension of planes.
     planes = (lambda t: t.view(1, 1, -1)) if actual.dim() == 1 else (lambda t: t)
     yield from never_written(planes(actual), planes(wrong))
@@ -156,13 +163,14 @@ def _dgrad_hints(outcome: GradientOutcome, actual: torch.Tensor) -> Iterator[str
     if case.dilation > 1 and same(variant(dilation=1)):
         yield "this is the result for dilation 1: dilation is not used, or not everywhere."
     if case.padding and same(variant(padding=0)):
-        yield "pixel h of the input lies at h + padding of the padded one: padding is not added."
+        h = "h" if len(spatial) == 2 else "l"
+        yield f"pixel {h} of the input lies at {h} + padding of the padded one: padding is not added."
     if weight.shape[0] > 1:
         if same(variant(grad_output=grad_output[:, :1], weight=weight[:1])):
             yield "only the first output channel is in the sum: the loop over k, or an index's k, is missing."
         if same(variant(grad_output=grad_output[:, -1:], weight=weight[-1:])):
             yield "only the last output channel is in the sum: every k overwrites the one before."
-    for taps, mask in _left_out(weight):
+    for taps, mask in _left_out(weight, "tap"):
         if same(variant(weight=weight * mask)):
             yield f"{taps} of the filter is left out: look at where the loops over the taps start and end."
 
@@ -209,15 +217,15 @@ def _sum_hints(outcome: GradientOutcome, actual: torch.Tensor) -> Iterator[str]:
     for what, count in (("images", images), ("images and pixels", images * pixels)):
         if count > 1 and same(outcome.expected / count):
             yield f"this is the mean over the {what}; the gradient is the sum."
-    for what, mask in _left_out(grad_output):
+    for what, mask in _left_out(grad_output, "output"):
         if same(variant(mask)):
             yield f"{what} of grad_output is left out: look at where the loops over the pixels start and end."
 
 
-def _left_out(tensor: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
-    """Masks that leave out one row, one column, or one place of the planes, and what it is in words."""
+def _left_out(tensor: torch.Tensor, one: str) -> Iterator[tuple[str, torch.Tensor]]:
+    """Masks that leave out a row, a column or one place of the planes, and what it is in words."""
     sizes = tensor.shape[2:]
-    names = ("row", "column") if len(sizes) == 2 else ("place",)
+    names = ("row", "column") if len(sizes) == 2 else (one,)
     for dim, (name, size) in enumerate(zip(names, sizes, strict=True)):
         for i in range(size) if size > 1 else ():
             mask = torch.ones(sizes, dtype=tensor.dtype)
@@ -227,7 +235,7 @@ def _left_out(tensor: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
         for row, column in itertools.product(*map(range, sizes)):
             mask = torch.ones(sizes, dtype=tensor.dtype)
             mask[row, column] = 0
-            yield f"({row}, {column})", mask
+            yield f"{one} ({row}, {column})", mask
 
 
 def _scattered(
