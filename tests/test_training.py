@@ -76,5 +76,7 @@ def test_a_loss_that_is_not_finite_is_an_error(data):
     model = small_cnn()
     with torch.no_grad():
         model[0].weight.fill_(float("nan"))
+    threads = torch.get_num_threads()
     with pytest.raises(FloatingPointError, match="loss of step 0 is nan"):
         train(model, data, 3)
+    assert torch.get_num_threads() == threads

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -91,18 +93,30 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.SGD(model.parameters(), rate, momentum=0.9)
     losses, order = [], torch.empty(0, dtype=torch.int64)
-    for step in tqdm(range(steps), name, unit="step", file=sys.stdout, mininterval=0.5):
-        if len(order) < batch:
-            order = torch.randperm(len(data.images), generator=generator)
-        chosen, order = order[:batch].to(data.images.device), order[batch:]
-        loss = nn.functional.cross_entropy(model(data.images[chosen]), data.labels[chosen])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss of step {step} is {losses[-1]}: is a gradient wrong?")
+    with _one_thread():
+        for step in tqdm(range(steps), name, unit="step", file=sys.stdout, mininterval=0.5):
+            if len(order) < batch:
+                order = torch.randperm(len(data.images), generator=generator)
+            chosen, order = order[:batch].to(data.images.device), order[batch:]
+            loss = nn.functional.cross_entropy(model(data.images[chosen]), data.labels[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            if not torch.isfinite(loss):
+                raise FloatingPointError(f"the loss of step {step} is {losses[-1]}: is a gradient wrong?")
     return losses
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """PyTorch on one CPU thread: operations as small as these would mostly wait for the other threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @torch.no_grad()
