@@ -7,7 +7,6 @@
 #include "sgemm.h"
 
 constexpr int DEPTH = 16, STAGES = 2;  // pixels loaded at a time, and buffers for them
-constexpr int BLOCKS = 3;              // on an SM
 constexpr int BELOW = 1 << 30;         // a position behind every input
 
 struct Parts {
@@ -19,8 +18,12 @@ struct Term {
     int offset, position;
 };
 
+// On an SM: what its registers hold.
 template <class Tile>
-__global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
+constexpr int BLOCKS = Tile::ROWS == 8 ? 4 : 3;
+
+template <class Tile>
+__global__ void __launch_bounds__(Tile::THREADS, BLOCKS<Tile>)
     conv1d_wgrad_tiled(const float* __restrict__ grad_output, const float* __restrict__ input,
                        float* __restrict__ sums, Conv1d size, Parts parts) {
     const int C = size.C, L = size.L, K = size.K, S = size.S, Q = size.Q, terms = C * S;
@@ -36,26 +39,46 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
     }
     __syncthreads();
 
+    const int reach = (S - 1) * size.dilation + 1;  // of a window
     // A thread copies one pixel in DEPTH, of every STEP-th term and channel.
     constexpr int STEP = Tile::THREADS / DEPTH;
     const int x = threadIdx.x % DEPTH, y = threadIdx.x / DEPTH;
     const int first_pixel = part * parts.pixels, last_pixel = min(first_pixel + parts.pixels, size.N * Q);
-    const auto load = [&](int stage, int step) {
-        const int pixel = first_pixel + step * DEPTH + x;
+    int pixel = first_pixel + x, q;  // to copy next
+    const float *from_a, *from_b;
+    const auto find = [&] {
+        const int64_t n = pixel / Q;
+        q = pixel % Q;
+        from_a = input + n * C * L + q * size.stride - size.padding;
+        from_b = grad_output + (n * K + first_k + y) * Q + q;
+    };
+    find();
+    const auto load = [&](int stage, int) {
         const bool exists = pixel < last_pixel;
-        const int n = exists ? pixel / Q : 0, q = exists ? pixel - n * Q : 0;
         const int l = q * size.stride - size.padding;
-        const float* from_a = input + int64_t(n) * C * L + l;
+        if (exists && l >= 0 && l <= L - reach && first_k + Tile::N <= K) {  // nothing to compare
+            int offset[Tile::M / STEP];
 #pragma unroll
-        for (int i = 0; i < Tile::M; i += STEP) {
-            const Term term = table[i + y];
-            const bool inside = exists && unsigned(l + term.position) < unsigned(L);
-            copy_async<4>(&a[stage][x][i + y], from_a + term.offset, inside);
+            for (int i = 0; i < Tile::M / STEP; ++i) offset[i] = table[i * STEP + y].offset;
+#pragma unroll
+            for (int i = 0; i < Tile::M / STEP; ++i)
+                copy_async<4>(&a[stage][x][i * STEP + y], from_a + offset[i]);
+            const float* from = from_b;
+#pragma unroll
+            for (int k = 0; k < Tile::N; k += STEP, from += size_t(STEP) * Q)
+                copy_async<4>(&b[stage][x][k + y], from);
+        } else {
+#pragma unroll 1
+            for (int i = y; i < Tile::M; i += STEP) {
+                const bool inside = exists && unsigned(l + table[i].position) < unsigned(L);
+                copy_async<4>(&a[stage][x][i], from_a + table[i].offset, inside);
+            }
+#pragma unroll 1
+            for (int k = y; k < Tile::N; k += STEP)
+                copy_async<4>(&b[stage][x][k], from_b + int64_t(k - y) * Q, exists && first_k + k < K);
         }
-        const float* from_b = grad_output + n * K * Q + q + size_t(first_k + y) * Q;
-#pragma unroll
-        for (int k = 0; k < Tile::N; k += STEP, from_b += size_t(STEP) * Q)
-            copy_async<4>(&b[stage][x][k + y], from_b, exists && first_k + k + y < K);
+        pixel += DEPTH, q += DEPTH, from_a += size_t(DEPTH) * size.stride, from_b += DEPTH;
+        if (q >= Q) find();  // in another image
     };
     Tile tile;
     pipeline<STAGES>((last_pixel - first_pixel + DEPTH - 1) / DEPTH, load,
@@ -91,7 +114,8 @@ static void launch(const torch::Tensor& grad_output, const torch::Tensor& input,
     const int weights = size.K * size.C * size.S, pixels = size.N * size.Q;
     const int64_t tiles = int64_t(ceil_div(size.C * size.S, Tile::M)) * ceil_div(size.K, Tile::N);
     // As many parts as fill the GPU once, but at least 16 steps each.
-    const int most = std::clamp<int64_t>(BLOCKS * multiprocessors() / tiles, 1, ceil_div(pixels, 16 * DEPTH));
+    const int most =
+        std::clamp<int64_t>(BLOCKS<Tile> * multiprocessors() / tiles, 1, ceil_div(pixels, 16 * DEPTH));
     Parts parts;
     parts.pixels = ceil_div(ceil_div(pixels, most), DEPTH) * DEPTH;
     parts.count = ceil_div(pixels, parts.pixels);
@@ -110,12 +134,13 @@ torch::Tensor conv1d_wgrad(torch::Tensor grad_output, torch::Tensor input, int64
                            int64_t padding = 0, int64_t dilation = 1) {
     const Conv1d size = conv1d_wgrad_sizes(grad_output, input, S, stride, padding, dilation);
     require_sm(80, "cp.async");
+    TORCH_CHECK(size.N <= (1 << 30) / size.Q, "over 2^30 pixels: int indices overflow");
     const c10::cuda::CUDAGuard guard(grad_output.device());
     if (size.N == 0) return torch::zeros({size.K, size.C, size.S}, input.options());
 
     auto grad_weight = torch::empty({size.K, size.C, size.S}, input.options());
     const int terms = size.C * size.S;
-    const bool twelve = ceil_div(terms, 96) * 96 < ceil_div(terms, 64) * 64;  // fewer terms for nobody
+    const bool twelve = ceil_div(terms, 96) * 96 <= ceil_div(terms, 64) * 64;  // no more terms for nobody
     (twelve ? launch<12> : launch<8>)(grad_output, input, grad_weight, size);
     return grad_weight;
 }
