@@ -11,14 +11,10 @@ silent = 0.75
 # === starter
 alexnet = (..., ..., ..., ...)  # taps of a row's phases 0 to 3: 11 taps, stride 4, dilation 1
 products = (..., ..., ...)  # for a pixel of phases (0, 0), (0, 3) and (3, 3): products an output channel
-tries = (
-    ...
-)  # of conv2d_dgrad_naive, phases (0, 0): how often its innermost loop runs for one k, far from edges
-for_one = ...  # on average over all phases: how many of these runs there are for one product
+tries = ...  # runs of conv2d_dgrad_naive's innermost loop, for one k and a pixel of phases (0, 0), no edge
+for_one = ...  # such runs for one product, on average over all phases
 dilated = (..., ..., ...)  # taps of phases 0, 1, 2 of conv1d_dilated: 3 taps, stride 3, dilation 4
 both_two = (..., ...)  # taps of phases 0 and 1: 3 taps, stride 2, dilation 2
 four_and_six = (..., ..., ..., ...)  # 4 taps, stride 4, dilation 6
-silent = (
-    ...
-)  # a 1 x 1 filter with stride 2, no padding, H and W even: what part of the pixels gets no gradient?
+silent = ...  # 1 x 1 filter, stride 2, no padding, H and W even: what part of the pixels gets no gradient
 # <<< gap
