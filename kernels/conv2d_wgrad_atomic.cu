@@ -1,7 +1,7 @@
 // The gradient of a convolution's weight, one thread per weight and image: N times as many threads as in
-// conv2d_wgrad_naive, with sums N times shorter. The N sums of a weight meet in memory, by atomicAdd on zeros:
-// no two additions get in each other's way, but in which order they come nobody knows. Floating-point sums
-// depend on the order, so the last bits differ from run to run.
+// conv2d_wgrad_naive, with sums N times shorter. The N sums of a weight meet in memory, by atomicAdd on
+// zeros: no two additions get in each other's way, but in which order they come nobody knows. Floating-point
+// sums depend on the order, so the last bits differ from run to run.
 #include "gradients.h"
 
 __global__ void conv2d_wgrad_atomic(const float* __restrict__ grad_output, const float* __restrict__ input,

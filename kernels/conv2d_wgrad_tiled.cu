@@ -1,38 +1,34 @@
 // The gradient of a convolution's weight as an implicit GEMM: grad_output (K x NPQ) times the input as the
-// windows see it (NPQ x CRS). The result is small and the sum is long, the other way round than in
-// conv2d_gemm: so the pixels are cut into parts, as many as it takes to fill the GPU. Every block multiplies one
-// part for one tile of the result and writes its sums into a tensor of its own; a second kernel adds up the
-// parts in a fixed order, so that the same numbers come out every time.
-// - Eight lanes fetch eight neighbouring pixels of the same row, and a warp four rows (channels or taps): few
-//   sectors of global memory, and in shared memory, where the matrices lie pixel by pixel, no bank conflicts.
+// windows see it (NPQ x CRS). The result is small and its sums are long, the other way round than in
+// conv2d_gemm: so the pixels of the output are cut into parts, as many as it takes to fill the GPU. A block
+// multiplies one part for one tile of the result; a second kernel adds up the parts, in a fixed order: every
+// run gives the same bits.
+// - Eight lanes copy eight neighbouring pixels, and a warp four rows (channels or taps): few sectors of
+// global
+//   memory, and in shared memory, where the matrices lie pixel by pixel, 32 different banks.
 // - sgemm.h has the register tile of a thread, and the pipeline.
 #include "gradients.h"
 #include "sgemm.h"
 
-#ifndef DEPTH_
-#define DEPTH_ 16
-#endif
-#ifndef STAGES_
-#define STAGES_ 2
-#endif
-constexpr int DEPTH = DEPTH_;    // pixels that are multiplied between two barriers
-constexpr int STAGES = STAGES_;
+constexpr int DEPTH = 16;       // pixels that are multiplied between two barriers
+constexpr int STAGES = 2;       // of the pipeline
 constexpr int BELOW = 1 << 30;  // a row below every image
 
-// The result's tile of a block is Tile::M channels x Tile::N taps, BLOCKS blocks share an SM.
+// A block's tile of the result is Tile::M channels x Tile::N taps; BLOCKS blocks share an SM.
 template <class Tile, int BLOCKS>
 __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
     conv2d_wgrad_tiled(const float* __restrict__ grad_output, const float* __restrict__ input,
                        float* __restrict__ sums, Conv2d size, int pixels_of_part) {
     const auto [N, C, H, W, K, R, S, P, Q, stride, padding, dilation] = size;
-    constexpr int LINES = Tile::THREADS / 8;  // rows of a matrix that the block fetches at a time
-    static_assert(Tile::M % LINES == 0 && Tile::N % LINES == 0, "the same number for every thread");
-    // Rows are 4 words longer: then 8 pixels x 4 neighbours in a row lie in 32 different banks.
+    constexpr int ROWS = Tile::THREADS / 8;  // of a matrix, that the block copies at a time
+    static_assert(Tile::M % ROWS == 0 && Tile::N % ROWS == 0, "the same number for every thread");
+    // Four words more than needed: 8 pixels x 4 neighbouring rows are then in 32 different banks.
     __shared__ __align__(16) float gradients[STAGES][DEPTH][Tile::M + 4];
     __shared__ __align__(16) float inputs[STAGES][DEPTH][Tile::N + 4];
-    __shared__ int4 table[Tile::N];  // where a tap's input lies, seen from its window's corner; row; column
+    __shared__ int4
+        table[Tile::N];  // where a tap's input lies, seen from the window's corner; its row, column
 
-    const int taps = C * R * S, tiles_t = (taps + Tile::N - 1) / Tile::N, tiles_k = (K + Tile::M - 1) / Tile::M;
+    const int taps = C * R * S, tiles_t = (taps - 1) / Tile::N + 1, tiles_k = (K - 1) / Tile::M + 1;
     const int first_tap = blockIdx.x % tiles_t * Tile::N, first_k = blockIdx.x / tiles_t % tiles_k * Tile::M;
     const int part = blockIdx.x / tiles_t / tiles_k;
     for (int t = threadIdx.x; t < Tile::N; t += Tile::THREADS) {
@@ -42,34 +38,37 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
     __syncthreads();
 
     const int first = part * pixels_of_part, end = min(first + pixels_of_part, N * P * Q);
-    const int line = threadIdx.x / 8;
+    const int my_pixel = threadIdx.x % 8, my_row = threadIdx.x / 8;
     const auto load = [&](int stage, int step) {
+        const auto [N, C, H, W, K, R, S, P, Q, stride, padding, dilation] = size;
 #pragma unroll
-        for (int d = threadIdx.x % 8; d < DEPTH; d += 8) {
+        for (int d = my_pixel; d < DEPTH; d += 8) {
             const int pixel = first + step * DEPTH + d;
-            const int n = pixel / (size.P * size.Q), place = pixel % (size.P * size.Q);
-            const int left = place % size.Q * size.stride - size.padding;
-            const int top = pixel < end ? place / size.Q * size.stride - size.padding : BELOW;
-            const float* from = grad_output + (n * size.K + first_k + line) * size.P * size.Q + place;
-            const int k_left = pixel < end ? size.K - first_k - line : 0;
+            const unsigned line = unsigned(pixel) / Q;  // unsigned: fewer instructions
+            const int n = line / P, p = line - n * P, q = pixel - line * Q;
+            const bool exists = pixel < end;
+            const float* gradient = grad_output + ((n * K + first_k + my_row) * P + p) * Q + q;
 #pragma unroll
-            for (int i = 0; i < Tile::M; i += LINES)
-                copy_async<4>(&gradients[stage][d][i + line], from + i * size.P * size.Q, i < k_left);
-            const float* corner = input + n * size.C * size.H * size.W + (pixel < end ? top * size.W + left : 0);
+            for (int i = 0; i < Tile::M; i += ROWS)
+                copy_async<4>(&gradients[stage][d][i + my_row], gradient + i * P * Q,
+                              exists && first_k + my_row + i < K);
+            const int top = exists ? p * stride - padding : BELOW, left = q * stride - padding;
+            const float* corner = input + n * C * H * W + (exists ? top * W + left : 0);
 #pragma unroll
-            for (int i = 0; i < Tile::N; i += LINES) {
-                const int4 tap = table[i + line];
+            for (int i = 0; i < Tile::N; i += ROWS) {
+                const int4 tap = table[i + my_row];
                 const int h = top + tap.y, w = left + tap.z;
-                const bool inside = unsigned(h) < unsigned(size.H) && unsigned(w) < unsigned(size.W);
-                copy_async<4>(&inputs[stage][d][i + line], corner + tap.x, inside);
+                const bool inside =
+                    unsigned(h) < unsigned(H) && unsigned(w) < unsigned(W);  // a negative one is large, too
+                copy_async<4>(&inputs[stage][d][i + my_row], corner + tap.x, inside);
             }
         }
     };
     Tile tile;
-    pipeline<STAGES>((end - first + DEPTH - 1) / DEPTH, load,
+    pipeline<STAGES>((end - first - 1) / DEPTH + 1, load,
                      [&](int stage) { tile.multiply(gradients[stage], inputs[stage]); });
 
-    float* to = sums + part * K * taps;
+    float* to = sums + int64_t(part) * K * taps;
 #pragma unroll
     for (int i = 0; i < Tile::ROWS; ++i)
 #pragma unroll
@@ -79,12 +78,13 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
         }
 }
 
-__global__ void add_parts(const float* __restrict__ sums, float* __restrict__ grad_weight, int parts, int count) {
+__global__ void add_parts(const float* __restrict__ sums, float* __restrict__ grad_weight, int parts,
+                          int count) {
     const int place = blockIdx.x * blockDim.x + threadIdx.x;
     if (place >= count) return;
     float sum = 0.0f;
 #pragma unroll 8
-    for (int part = 0; part < parts; ++part) sum += sums[part * count + place];
+    for (int part = 0; part < parts; ++part) sum += sums[int64_t(part) * count + place];
     grad_weight[place] = sum;
 }
 
@@ -92,14 +92,14 @@ template <class Tile, int BLOCKS>
 static void launch(const torch::Tensor& grad_output, const torch::Tensor& input, torch::Tensor& grad_weight,
                    const Conv2d& size) {
     const int count = grad_weight.numel(), pixels = size.N * size.P * size.Q;
-    const int64_t tiles = int64_t(ceil_div(count / size.K, Tile::N)) * ceil_div(size.K, Tile::M);
-    const int wanted = std::clamp<int64_t>(multiprocessors() * BLOCKS / tiles, 1, ceil_div(pixels, DEPTH));
+    const int tiles = ceil_div(count / size.K, Tile::N) * ceil_div(size.K, Tile::M);
+    const int wanted = std::clamp(multiprocessors() * BLOCKS / tiles, 1, ceil_div(pixels, DEPTH));
     const int pixels_of_part = ceil_div(ceil_div(pixels, wanted), DEPTH) * DEPTH;
     const int parts = ceil_div(pixels, pixels_of_part);
     auto sums = torch::empty({parts, count}, grad_weight.options());
 
     const auto stream = at::cuda::getCurrentCUDAStream();
-    conv2d_wgrad_tiled<Tile, BLOCKS><<<grid_of(tiles * parts, 1, 1), Tile::THREADS, 0, stream>>>(
+    conv2d_wgrad_tiled<Tile, BLOCKS><<<grid_of(int64_t(tiles) * parts, 1, 1), Tile::THREADS, 0, stream>>>(
         grad_output.data_ptr<float>(), input.data_ptr<float>(), sums.data_ptr<float>(), size, pixels_of_part);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
     add_parts<<<ceil_div(count, 128), 128, 0, stream>>>(sums.data_ptr<float>(), grad_weight.data_ptr<float>(),
@@ -111,20 +111,18 @@ torch::Tensor conv2d_wgrad(torch::Tensor grad_output, torch::Tensor input, int64
                            int64_t stride = 1, int64_t padding = 0, int64_t dilation = 1) {
     const Conv2d size = conv2d_wgrad_sizes(grad_output, input, R, S, stride, padding, dilation);
     const int64_t padded = (size.H + 2 * padding) * (size.W + 2 * padding);
-    TORCH_CHECK(input.numel() + 2 * padded <= INT_MAX && size.N * size.P * size.Q <= INT_MAX - 2 * DEPTH,
+    TORCH_CHECK(input.numel() + 2 * padded <= INT_MAX && int64_t(size.N) * size.P * size.Q <= INT_MAX - DEPTH,
                 "input, padding and output are too large for int offsets");
     const c10::cuda::CUDAGuard guard(grad_output.device());
     require_sm(80, "cp.async");
-    if (size.N == 0) return torch::zeros({size.K, size.C, size.R, size.S}, grad_output.options());
-    auto grad_weight = torch::empty({size.K, size.C, size.R, size.S}, grad_output.options());
-#ifdef TILE
-    launch<SgemmTile<TILE>, BLOCKS_>(grad_output, input, grad_weight, size);
-#else
-    const bool twelve = ceil_div(size.K, 96) * 96 < ceil_div(size.K, 64) * 64;  // fewer channels for nobody
-    if (twelve)
-        launch<SgemmTile<2, 3, 12, 8>, 2>(grad_output, input, grad_weight, size);
+    auto grad_weight = torch::zeros({size.K, size.C, size.R, size.S}, grad_output.options());
+    if (size.N == 0) return grad_weight;  // CUDA refuses to launch a grid without blocks
+
+    if (size.K > 64 && size.K <= 96)
+        launch<SgemmTile<2, 2, 12, 8>, 3>(grad_output, input, grad_weight, size);
+    else if (size.K > 96)
+        launch<SgemmTile<2, 2, 16, 8>, 2>(grad_output, input, grad_weight, size);
     else
         launch<SgemmTile<2, 2, 8, 12>, 3>(grad_output, input, grad_weight, size);
-#endif
     return grad_weight;
 }
