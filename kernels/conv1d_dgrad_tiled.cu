@@ -12,6 +12,7 @@
 
 constexpr int DEPTH = 16, STAGES = 2;  // rows of grad_output loaded at a time, and buffers for them
 constexpr int WARPS_M = 2, WARPS_N = 2, BLOCKS = 3;
+constexpr int PITCH = 32 + 4;  // of the results in shared memory
 
 struct Plan {
     int phases;  // with taps: tap s belongs to phase s % phases
@@ -21,22 +22,23 @@ struct Plan {
     int depth;   // K, rounded up to whole steps
 };
 
-// The weights as the blocks read them, packed[tile][t][k][row]; a row is one phase of one channel, and
-// `together` phases of a channel are neighbours.
+// The weights as the blocks read them, packed[tile][t][k][row]. A row is one phase of one channel. A tile has
+// `together` phases of a channel, and so has a warp: first one phase of its channels, then the next.
 __global__ void pack(const float* __restrict__ weight, float* __restrict__ packed, Conv1d size, Plan plan,
                      int rows, int together, int count) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
     const int row = i % rows, k = i / rows % plan.depth, t = i / rows / plan.depth % plan.taps;
     const int tile = i / rows / plan.depth / plan.taps;
-    const int channels = rows / together, groups = (size.C + channels - 1) / channels;
-    const int c = tile % groups * channels + row / together;
-    const int s = tile / groups * together + row % together + t * plan.phases;
+    const int channels = rows / together, groups = (size.C + channels - 1) / channels;  // of a tile
+    const int of_warp = channels / WARPS_M, warp = row / (of_warp * together);
+    const int c = tile % groups * channels + warp * of_warp + row % of_warp;
+    const int s = tile / groups * together + row / of_warp % together + t * plan.phases;
     packed[i] = c < size.C && k < size.K && s < size.S ? weight[(k * size.C + c) * size.S + s] : 0.0f;
 }
 
-// A tile's rows are TOGETHER phases of M / TOGETHER channels, its columns neighbouring m. OUTPUTS neighbours
-// of grad_output are copied in one instruction.
+// A tile's rows are TOGETHER phases of M / TOGETHER channels, for every warp in this order, its columns
+// neighbouring m. OUTPUTS neighbours of grad_output are copied in one instruction.
 template <class Tile, int TOGETHER, int OUTPUTS>
 __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
     conv1d_dgrad_tiled(const float* __restrict__ grad_output, const float* __restrict__ packed,
@@ -46,12 +48,14 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
         float a[DEPTH][Tile::M], b[DEPTH][Tile::N];
     };
     __shared__ __align__(16) Stage stages[STAGES];
-    constexpr int CHANNELS = Tile::M / TOGETHER;
+    constexpr int CHANNELS = Tile::M / TOGETHER, ROWS = 4 * Tile::ROWS;  // of a block; of a warp
     const int groups = (C + CHANNELS - 1) / CHANNELS, tiles = groups * (plan.phases / TOGETHER);
     const int tile_row = blockIdx.x % tiles, n = blockIdx.y;  // blocks of the same outputs are neighbours
     const int first_m = plan.first + blockIdx.x / tiles * Tile::N;
     const int steps_k = plan.depth / DEPTH;
 
+    constexpr int FLOATS_A = DEPTH * Tile::M;
+    static_assert(FLOATS_A % (4 * Tile::THREADS) == 0, "every thread copies the same number");
     constexpr int THREADS_B = Tile::N / OUTPUTS, STEP_B = Tile::THREADS / THREADS_B;
     const int k_b = threadIdx.x / THREADS_B, x_b = threadIdx.x % THREADS_B * OUTPUTS;
     const float* from_a = packed + tile_row * plan.taps * plan.depth * Tile::M + threadIdx.x * 4;
@@ -59,49 +63,46 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
     int k = k_b, q = first_m + x_b;  // where the next step begins for this thread
     const auto load = [&](int stage, int) {
 #pragma unroll
-        for (int i = 0; i < DEPTH * Tile::M; i += 4 * Tile::THREADS)
+        for (int i = 0; i < FLOATS_A; i += 4 * Tile::THREADS)
             copy_async<16>(stages[stage].a[0] + i + threadIdx.x * 4, from_a + i);
         const bool inside = q >= 0 && q < Q;
         const float* from = image + (inside ? k * Q + q : 0);
 #pragma unroll
         for (int i = 0; i < DEPTH; i += STEP_B, from += STEP_B * size_t(Q))
             copy_async<4 * OUTPUTS>(&stages[stage].b[i + k_b][x_b], from, inside && k + i < K);
-        from_a += DEPTH * Tile::M, k += DEPTH;
+        from_a += FLOATS_A, k += DEPTH;
         if (k >= plan.depth) k = k_b, q -= plan.shift;  // the next tap
     };
     Tile tile;
     pipeline<STAGES>(plan.taps * steps_k, load,
                      [&](int stage) { tile.multiply(stages[stage].a, stages[stage].b); });
 
-    // Lanes that hold neighbouring columns have inputs that lie apart, with those of other phases between
-    // them. Through shared memory the lanes of a warp change to neighbours in (m, phase), 32 columns at a
-    // time.
+    // A phase's inputs lie `stride` apart, with those of the other phases between them. So a warp lays its
+    // rows into shared memory, 32 columns at a time, and its lanes take neighbours in (m, phase) from there:
+    // what they store together fills whole sectors of grad_input.
     __syncthreads();
-    constexpr int ROWS = 4 * Tile::ROWS, COLUMNS = 8 * Tile::COLUMNS;  // of a warp
-    static_assert(WARPS_M * WARPS_N * ROWS * 32 * sizeof(float) <= sizeof(stages), "room for all warps");
+    static_assert(Tile::THREADS / 32 * ROWS * PITCH * sizeof(float) <= sizeof(stages), "room for all warps");
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    const int warp_row = warp / WARPS_N * ROWS, warp_m = first_m + warp % WARPS_N * COLUMNS;
-    const int first_c = tile_row % groups * CHANNELS + warp_row / TOGETHER;
+    float* staged = reinterpret_cast<float*>(stages) + warp * ROWS * PITCH;  // ROWS x PITCH
+    const int warp_row = warp / WARPS_N * ROWS, warp_m = first_m + warp % WARPS_N * 8 * Tile::COLUMNS;
+    const int first_c = tile_row % groups * CHANNELS + warp_row / TOGETHER, channels = C - first_c;
     const int first_phase = tile_row / groups * TOGETHER;
-    float* staged = reinterpret_cast<float*>(stages) + warp * ROWS * 32;  // channels x columns x phases
 #pragma unroll
     for (int j = 0; j < Tile::COLUMNS; j += 4) {
 #pragma unroll
-        for (int i = 0; i < Tile::ROWS; ++i) {
-            const int row = tile.row(i) - warp_row, x = tile.column(0) % 32;
-#pragma unroll
-            for (int y = 0; y < 4; ++y)
-                staged[(row / TOGETHER * 32 + x + y) * TOGETHER + row % TOGETHER] = tile.sum[i][j + y];
-        }
+        for (int i = 0; i < Tile::ROWS; ++i)
+            store4(staged + (tile.row(i) - warp_row) * PITCH + tile.column(0) % 32, &tile.sum[i][j]);
         __syncwarp();
 #pragma unroll
         for (int y = lane; y < 32 * TOGETHER; y += 32) {
-            const int64_t m = warp_m + j / 4 * 32 + y / TOGETHER;
-            const int64_t l = m * size.stride + (first_phase + y % TOGETHER) * size.dilation - size.padding;
-            float* to = grad_input + (n * C + first_c) * L + l;
+            const int phase = y % TOGETHER, x = y / TOGETHER;
+            const int64_t m = warp_m + j * 8 + x;
+            const int64_t l = m * size.stride + (first_phase + phase) * size.dilation - size.padding;
+            if (l < 0 || l >= L) continue;
+            float* to = grad_input + int64_t(n * C + first_c) * L + l;
 #pragma unroll
-            for (int c = 0; c < ROWS / TOGETHER; ++c)
-                if (l >= 0 && l < L && first_c + c < C) to[size_t(c) * L] = staged[c * 32 * TOGETHER + y];
+            for (int c = 0; c < ROWS / TOGETHER; ++c, to += L)
+                if (c < channels) *to = staged[(phase * (ROWS / TOGETHER) + c) * PITCH + x];
         }
         __syncwarp();
     }

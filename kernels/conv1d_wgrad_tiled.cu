@@ -56,7 +56,7 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS<Tile>)
     const auto load = [&](int stage, int) {
         const bool exists = pixel < last_pixel;
         const int l = q * size.stride - size.padding;
-        if (exists && l >= 0 && l <= L - reach && first_k + Tile::N <= K) {  // nothing to compare
+        if (exists && l >= 0 && l <= L - reach) {  // all of the window
             int offset[Tile::M / STEP];
 #pragma unroll
             for (int i = 0; i < Tile::M / STEP; ++i) offset[i] = table[i * STEP + y].offset;
@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS<Tile>)
             const float* from = from_b;
 #pragma unroll
             for (int k = 0; k < Tile::N; k += STEP, from += size_t(STEP) * Q)
-                copy_async<4>(&b[stage][x][k + y], from);
+                copy_async<4>(&b[stage][x][k + y], from, k < K - first_k - y);
         } else {
 #pragma unroll 1
             for (int i = y; i < Tile::M; i += STEP) {
