@@ -3,13 +3,18 @@
 // So cut the padded input into cells of stride x stride pixels. All pixels of cell a meet the outputs a,
 // a - 1, ...; which taps they meet there depends on their phase alone, the place in the cell. For one phase
 // that is a convolution of stride 1, of about R / stride x S / stride taps: nobody asks any more what divides
-// what, and no two lanes of a warp have different answers.
+// what, and the lanes of a warp always do the same.
 // - Where there are few channels, the phases of a cell's row count as channels, too: alexnet_conv1 has 3 x 4.
-//   A thread computes CHANNELS of them for CELLS cells: per tap, 3 float4 of weights, the same for all of a
-//   warp, and 8 gradients make 96 products. The warps of a block take different slices (channels or phases)
-//   of the same cells, and so share the gradients.
+//   A thread computes CHANNELS of them for CELLS cells, and reads two output channels at a time: for a tap 6
+//   float4 of weights, the same for all of a warp, and 9 pairs of gradients make 216 products. The warps of a
+//   block take different slices (channels or phases) of the same cells, and so share the gradients.
 // - The cells of all rows and images lie in one line, with the zeros that stand for the padding between the
 //   rows. A warp takes 32 CELLS neighbours of it, however wide an image is. A tap is a distance in the line.
+// Measured on an H200, 2026-11-21, float32: alexnet_conv1 1.45 ms (conv2d_dgrad_naive 271, cuDNN 1.32),
+// resnet_conv1 0.463 (cuDNN 0.971), vgg_conv2 1.52 (1.59), resnet_3x3_56 0.358 (0.229), _28 0.394 (0.188),
+// _14 0.472 (0.510). Slower on alexnet_conv1, each against the version of its time: a block for each phase of
+// the rows (1.66 ms against 1.53), cells of a thread next to each other (1.86 against 1.57): fewer reads, but
+// the compiler then finds no registers that deliver three operands in one cycle (see conv2d_window.cu).
 #include "gradients.h"
 #include "sgemm.h"
 
@@ -30,8 +35,8 @@ struct Plan {
     int window, depth;  // places that a block reads, output channels that it stages at a time
 };
 
-// What a warp computes: CHANNELS channels, from `first` on, of a phase. With merged phases, channel m stands
-// for input channel m / merged and column m % merged of the cell.
+// What a warp computes: CHANNELS channels, from `first` on, of a phase. Channel m stands for channel m % C of
+// the input and, with merged phases, for column m / C of the cell.
 struct Slice {
     int phase_h, phase_w, first;
 };
@@ -69,17 +74,37 @@ __global__ void pack(const float* __restrict__ weight, float* __restrict__ packe
     const int x = rest % plan.columns.taps, y = (rest /= plan.columns.taps) % plan.rows.taps;
     const int warp = (rest /= plan.rows.taps) % plan.warps, k = (rest /= plan.warps) % K, group = rest / K;
     const auto [phase_h, phase_w, first] = slice_of<CHANNELS>(group * plan.warps + warp, C, stride, plan);
-    const int m = first + channel, c = m / plan.merged;
+    const int c = (first + channel) % C, column = (first + channel) / C;
     const int back_h = (plan.rows.taps - 1 - y) * plan.rows.step;
     const int back_w = (plan.columns.taps - 1 - x) * plan.columns.step;
     const int r = tap_at(back_h, phase_h, R, stride, dilation);
-    const int s = tap_at(back_w, phase_w + m % plan.merged, S, stride, dilation);
-    const bool exists = channel < CHANNELS && c < C && phase_h < stride && r >= 0 && s >= 0;
+    const int s = tap_at(back_w, phase_w + column, S, stride, dilation);
+    const bool exists = channel < CHANNELS && column < plan.merged && phase_h < stride && r >= 0 && s >= 0;
     packed[place] = exists ? weight[((k * C + c) * R + r) * S + s] : 0.0f;
 }
 
-// TAPS is columns.taps, next to each other, where the compiler shall know it; 0 stands for any.
-template <int CHANNELS, int CELLS, int TAPS>
+// The products of one tap with two output channels, whose gradients lie side by side and whose weights lie
+// `apart`: for the first COUNT channels, and for every 32nd cell.
+template <int COUNT, int CHANNELS, int CELLS>
+__device__ __forceinline__ void add_products(float (&sum)[CHANNELS][CELLS], const float* weights, int apart,
+                                             const float* gradients) {
+    float w[2][up4(COUNT)];
+    float2 x[CELLS];
+#pragma unroll
+    for (int i = 0; i < COUNT; i += 4) load4(w[0] + i, weights + i), load4(w[1] + i, weights + apart + i);
+#pragma unroll
+    for (int j = 0; j < CELLS; ++j) x[j] = reinterpret_cast<const float2*>(gradients)[32 * j];
+#pragma unroll
+    for (int j = 0; j < CELLS; ++j) {
+#pragma unroll
+        for (int i = 0; i < COUNT; ++i) sum[i][j] += w[0][i] * x[j].x;
+#pragma unroll
+        for (int i = 0; i < COUNT; ++i) sum[i][j] += w[1][i] * x[j].y;
+    }
+}
+
+// Only the first FAR channels have the tap furthest back.
+template <int CHANNELS, int CELLS, int FAR>
 __global__ void __launch_bounds__(32 * WARPS, 3)
     conv2d_dgrad_tiled(const float* __restrict__ grad_output, const float* __restrict__ packed,
                        float* __restrict__ grad_input, Conv2d size, Plan plan) {
@@ -111,7 +136,8 @@ __global__ void __launch_bounds__(32 * WARPS, 3)
             const float* from = grad_output + first_k * pixels + max(place, 0);
 #pragma unroll 4
             for (int d = 0; d < depth; ++d)
-                copy_async<4>(to + d * window + i, from + d * pixels, place >= 0 && first_k + d < channels);
+                copy_async<4>(to + d / 2 * 2 * window + 2 * i + d % 2, from + d * pixels,
+                              place >= 0 && first_k + d < channels);
         }
         to += depth * window;
         for (int i = 4 * thread; i < depth * filters; i += 4 * 32 * WARPS)
@@ -123,37 +149,29 @@ __global__ void __launch_bounds__(32 * WARPS, 3)
     const int slice = (warp + blockIdx.x) % plan.warps, my_cell = warp / plan.warps * 32 * CELLS + lane;
     const auto [phase_h, phase_w, first_m] = slice_of<CHANNELS>(group * plan.warps + slice, C, stride, plan);
     const int skip_h = rows.taps - taps_of(phase_h, R, rows, stride, dilation);
-    const int skip_w = TAPS ? 0 : columns.taps - taps_of(phase_w, S, columns, stride, dilation);
+    const int skip_w = columns.taps - taps_of(phase_w, S, columns, stride, dilation);
+    const int row_step = rows.step * columns.pitch;
     float sum[CHANNELS][CELLS] = {};
     const auto multiply = [&](int stage) {
         const float* gradients = stages + stage * depth * (window + filters);
-        const float* first_f = gradients + depth * window + (slice * taps + skip_h * columns.taps) * WIDTH;
-        gradients += my_cell + skip_h * rows.step * columns.pitch;
-        for (int d = 0; d < depth; ++d) {
-            const float *row = gradients + d * window, *f = first_f + d * filters;
+        const float* weights = gradients + depth * window + (slice * taps + skip_h * columns.taps) * WIDTH;
+        gradients += 2 * (my_cell + skip_h * row_step);
+        for (int d = 0; d < depth; d += 2) {
+            const float *row = gradients + d * window, *w = weights + d * filters;
 #pragma unroll 1
             for (int r = skip_h; r < rows.taps; ++r) {
-#pragma unroll
-                for (int s = skip_w; s < (TAPS ? TAPS : columns.taps); ++s) {
-                    float w[WIDTH], x[CELLS];
-#pragma unroll
-                    for (int i = 0; i < CHANNELS; i += 4) load4(w + i, f + s * WIDTH + i);
-#pragma unroll
-                    for (int j = 0; j < CELLS; ++j) x[j] = row[32 * j + s * (TAPS ? 1 : columns.step)];
-#pragma unroll
-                    for (int j = 0; j < CELLS; ++j)
-#pragma unroll
-                        for (int i = 0; i < CHANNELS; ++i) sum[i][j] += w[i] * x[j];
-                }
-                row += rows.step * columns.pitch;
-                f += columns.taps * WIDTH;
+                if (FAR < CHANNELS) add_products<FAR>(sum, w, filters, row);
+                for (int s = FAR < CHANNELS ? 1 : skip_w; s < columns.taps; ++s)
+                    add_products<CHANNELS>(sum, w + s * WIDTH, filters, row + 2 * s * columns.step);
+                row += 2 * row_step;
+                w += columns.taps * WIDTH;
             }
         }
     };
     pipeline<STAGES>((K + depth - 1) / depth, load, multiply);
 
     if (phase_h >= stride) return;  // the last group may have too many slices
-    int to[CELLS], left[CELLS];     // a cell's first pixel in the image's first channel, and its column
+    int to[CELLS], left[CELLS];     // a cell's first pixel in its image's first channel, and its column
 #pragma unroll
     for (int j = 0; j < CELLS; ++j) {
         const int cell = first_cell + my_cell + 32 * j, row = cell / columns.pitch, n = row / rows.pitch;
@@ -161,12 +179,12 @@ __global__ void __launch_bounds__(32 * WARPS, 3)
         const int h = (rows.first + y) * stride + phase_h - padding;
         left[j] = (columns.first + x) * stride + phase_w - padding;
         to[j] = (n * C * H + h) * W + left[j];
-        if (n >= N || y >= rows.cells || x >= columns.cells || h < 0 || h >= H) left[j] = W;  // not a pixel
+        if (n >= N || y >= rows.cells || x >= columns.cells || h < 0 || h >= H) left[j] = W;  // no pixel
     }
 #pragma unroll
     for (int i = 0; i < CHANNELS; ++i) {
-        const int c = (first_m + i) / plan.merged, x = (first_m + i) % plan.merged;
-        if (c >= C) break;
+        const int c = (first_m + i) % C, x = (first_m + i) / C;
+        if (x >= plan.merged) break;
 #pragma unroll
         for (int j = 0; j < CELLS; ++j)
             if (left[j] + x >= 0 && left[j] + x < W) grad_input[to[j] + c * H * W + x] = sum[i][j];
@@ -186,7 +204,7 @@ static Axis axis_of(int size, int taps, int outputs, int stride, int padding, in
     return axis;
 }
 
-template <int CHANNELS, int CELLS, int TAPS>
+template <int CHANNELS, int CELLS, int FAR>
 static void launch(const torch::Tensor& grad_output, const torch::Tensor& weight, torch::Tensor& grad_input,
                    const Conv2d& size, Plan plan) {
     const int64_t slices =
@@ -199,13 +217,14 @@ static void launch(const torch::Tensor& grad_output, const torch::Tensor& weight
     plan.window = std::min<int64_t>(up4(cells) + halo / 4 * 4 + 4, INT_MAX);
     const int64_t filters = area(area(plan.rows.taps, plan.columns.taps), plan.warps * up4(CHANNELS));
     const int most = std::clamp<int64_t>(STAGE / (plan.window + filters), 1, size.K);
-    plan.depth = ceil_div(size.K, ceil_div(size.K, most));  // the last stage is as full as the others
-    const auto kernel = conv2d_dgrad_tiled<CHANNELS, CELLS, TAPS>;
+    plan.depth =
+        (ceil_div(size.K, ceil_div(size.K, most)) + 1) / 2 * 2;  // the last stage is as full as the others
+    const auto kernel = conv2d_dgrad_tiled<CHANNELS, CELLS, FAR>;
     const int bytes = shared_bytes(kernel, 4 * (plan.window + STAGES * plan.depth * (plan.window + filters)),
                                    "rows of grad_output and filters");
     const int64_t line = int64_t(size.N) * plan.rows.pitch * plan.columns.pitch;
-    TORCH_CHECK(line <= INT_MAX - plan.window && area(plan.groups, filters) <= INT_MAX / size.K,
-                "the padded gradients or the packed weights have over 2^31 - 1 elements");
+    TORCH_CHECK(line <= 1 << 30 && area(plan.groups, filters) <= (1 << 30) / size.K,
+                "the padded gradients or the packed weights have over 2^30 elements: int indices overflow");
     const int count = plan.groups * size.K * filters;
     auto packed = torch::empty({count}, weight.options());
 
@@ -232,14 +251,12 @@ torch::Tensor conv2d_dgrad(torch::Tensor grad_output, torch::Tensor weight, int6
     plan.columns = axis_of(size.W, size.S, size.Q, stride, padding, dilation);
     plan.merged = size.C < 8 ? stride : 1;
     const int channels = size.C * plan.merged;
-    const int taps = plan.columns.step == 1 && plan.merged == stride ? plan.columns.taps : 0;
-    if (taps == 3 && channels <= 12)
-        launch<12, 8, 3>(grad_output, weight, grad_input, size, plan);
-    else if (taps == 4 && channels <= 6)
-        launch<6, 9, 4>(grad_output, weight, grad_input, size, plan);
-    else if (taps == 3)
-        launch<16, 6, 3>(grad_output, weight, grad_input, size, plan);
+    const int far = size.C * (dilation == 1 ? (size.S - 1) % stride + 1 : stride);  // have the furthest tap
+    if (plan.merged == stride && channels > 8 && channels <= 12 && far <= 9)
+        launch<12, 9, 9>(grad_output, weight, grad_input, size, plan);
+    else if (plan.merged == stride && channels <= 6 && far <= 3)
+        launch<6, 10, 3>(grad_output, weight, grad_input, size, plan);
     else
-        launch<8, 8, 0>(grad_output, weight, grad_input, size, plan);
+        launch<8, 11, 8>(grad_output, weight, grad_input, size, plan);
     return grad_input;
 }
