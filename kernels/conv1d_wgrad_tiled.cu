@@ -3,6 +3,10 @@
 // (n, q). There are few terms and channels, and very many pixels: so blocks share the pixels. Each adds up a
 // part of them, into a matrix of sums of its own, and a second kernel adds these matrices, always in the same
 // order: the result is the same in every run.
+// Measured on an H200, 2026-11-21, float32: conv1d_dilated 12.17 ms, 45.2 TFLOP/s (cuDNN 19.24). Slower, each
+// against 11.69 ms, the version of its time: 8 x 8 sums a thread in place of 12 x 8 (13.42), three stages in
+// place of two (12.90; perhaps as they leave less L1 cache, where a channel's taps meet), stages of 8 pixels
+// (three of them: 12.45), four times as many parts (12.13).
 #include "gradients.h"
 #include "sgemm.h"
 
