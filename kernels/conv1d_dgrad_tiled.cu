@@ -6,7 +6,7 @@
 // which is a product of two matrices, (channel, phase) x (k, t) and (k, t) x m: all phases read the same
 // numbers at the same m. A block computes a tile of it for neighbouring m, with the phases side by side, so
 // that its results fill a stretch of grad_input.
-// Measured on an H200, 2026-11-21, float32: conv1d_dilated 12.04 ms, 45.6 TFLOP/s (conv1d_dgrad_naive 1701,
+// Measured on an H200, 2026-11-21, float32: conv1d_dilated 12.05 ms, 45.6 TFLOP/s (conv1d_dgrad_naive 1701,
 // cuDNN 28.69). Slower, each against the version of its time: results stored straight from the registers
 // (19.78 ms against 12.84: every lane then has a sector of its own), numbers of grad_output copied
 // one by one in place of pairs (12.20 against 11.84), three stages in place of two (12.89 against 12.84).
