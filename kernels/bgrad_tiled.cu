@@ -6,19 +6,18 @@
 
 constexpr int WARPS = 8;        // of a block
 constexpr int PIECE = 1 << 12;  // pixels of one image that a warp adds up at a time, at most
-constexpr int BLOCKS = 8 * 4;   // for every SM: 8 fit at a time
+constexpr int BLOCKS = 32;      // for every SM, about
 
 __device__ float add_lanes(float sum) {
     for (int away = 16; away > 0; away /= 2) sum += __shfl_down_sync(~0u, sum, away);
     return sum;  // of all lanes, in lane 0
 }
 
-// What this lane adds up of `count` numbers: first those up to a multiple of 16 bytes, then fours, then the
-// rest.
+// What this lane adds up of `count` numbers: those up to a multiple of 16 bytes, then fours, then the rest.
 __device__ float add_piece(const float* from, int count) {
     const int lane = threadIdx.x;
-    const int head = min(count, int(-(reinterpret_cast<uintptr_t>(from) / 4) & 3)),
-              fours = (count - head) / 4;
+    const int off = reinterpret_cast<uintptr_t>(from) / sizeof(float) % 4;  // behind such a multiple
+    const int head = min(count, (4 - off) % 4), fours = (count - head) / 4;
     const float4* middle = reinterpret_cast<const float4*>(from + head);
     float4 sum = {0, 0, 0, 0};
 #pragma unroll 4

@@ -3,6 +3,10 @@
 // (n, q). There are few terms and channels, and very many pixels: so blocks share the pixels. Each adds up a
 // part of them, into a matrix of sums of its own, and a second kernel adds these matrices, always in the same
 // order: the result is the same in every run.
+// Measured on an H200, 2026-11-21, float32: conv1d_dilated 12.17 ms, 45.2 TFLOP/s (cuDNN 19.24). Slower, each
+// against 11.69 ms, the version of its time: 8 x 8 sums a thread in place of 12 x 8 (13.42), three stages in
+// place of two (12.90; perhaps as they leave less L1 cache, where a channel's taps meet), stages of 8 pixels
+// (three of them: 12.45), four times as many parts (12.13).
 #include "gradients.h"
 #include "sgemm.h"
 
@@ -107,10 +111,10 @@ __global__ void add_parts(const float* __restrict__ sums, float* __restrict__ gr
     grad_weight[i] = sum;
 }
 
-template <int ROWS>
+template <int WARPS_N, int ROWS>
 static void launch(const torch::Tensor& grad_output, const torch::Tensor& input, torch::Tensor& grad_weight,
                    const Conv1d& size) {
-    using Tile = SgemmTile<2, 2, ROWS, 8>;
+    using Tile = SgemmTile<4 / WARPS_N, WARPS_N, ROWS, 8>;
     const int weights = size.K * size.C * size.S, pixels = size.N * size.Q;
     const int64_t tiles = int64_t(ceil_div(size.C * size.S, Tile::M)) * ceil_div(size.K, Tile::N);
     // As many parts as fill the GPU once, but at least 16 steps each.
@@ -139,8 +143,12 @@ torch::Tensor conv1d_wgrad(torch::Tensor grad_output, torch::Tensor input, int64
     if (size.N == 0) return torch::zeros({size.K, size.C, size.S}, input.options());
 
     auto grad_weight = torch::empty({size.K, size.C, size.S}, input.options());
-    const int terms = size.C * size.S;
-    const bool twelve = ceil_div(terms, 96) * 96 <= ceil_div(terms, 64) * 64;  // no more terms for nobody
-    (twelve ? launch<12> : launch<8>)(grad_output, input, grad_weight, size);
+    // Tiles of 64 or 128 channels and of 8 or 12 terms a thread: so that least of them is for nobody.
+    const bool narrow = ceil_div(size.K, 64) % 2 == 1;
+    const int terms = size.C * size.S, eight = narrow ? 128 : 64, twelve = narrow ? 192 : 96;
+    const bool more = ceil_div(terms, twelve) * twelve <= ceil_div(terms, eight) * eight;
+    const auto launch_tile =
+        narrow ? (more ? launch<1, 12> : launch<1, 8>) : (more ? launch<2, 12> : launch<2, 8>);
+    launch_tile(grad_output, input, grad_weight, size);
     return grad_weight;
 }
