@@ -218,7 +218,7 @@ def _define(dims: int) -> tuple[Any, Any, Any]:
         _check_tensors(dims, input=input, weight=weight)
         if bias is not None:
             _check_type("bias", bias, "input", input)
-            torch._check(bias.dim() == 1, lambda: f"bias must have 1 dimensions, not {bias.dim()}")
+            torch._check(bias.dim() == 1, lambda: f"bias must have 1 dimension, not {bias.dim()}")
             K = weight.shape[0]
             torch._check(bias.shape[0] == K, lambda: f"bias must have {K} elements, one per output channel")
         return _output_shape(input.shape, weight.shape, stride, padding, dilation)
@@ -252,7 +252,7 @@ def _define(dims: int) -> tuple[Any, Any, Any]:
         return (
             dgrad(grad_output, weight, ctx.size, *ctx.options) if needs[0] else None,
             wgrad(grad_output, input, ctx.taps, *ctx.options) if needs[1] else None,
-            bgrad(grad_output) if needs[2] else None,
+            bgrad(grad_output) if any(needs[2:]) else None,  # PyTorch leaves out what equals its default
             *[None] * 3,
         )
 
