@@ -34,7 +34,11 @@ for shape, taps, options in (((2, 3, 11, 13), (3, 2), (2, 1, 1)), ((1, 4, 9, 20)
         torch.testing.assert_close(one, other)
     if len(x):
         torch.library.opcheck(fastconv.conv2d.default, (x, w, b, *options))
-x = torch.randn(1, 4, 9, 20)
+x, w = torch.randn(1, 4, 9, 20), torch.randn(5, 4, 2, 4, requires_grad=True)
+fastconv.conv2d(x, w).sum().backward()  # without a bias
+ours, w.grad = w.grad, None
+torch.nn.functional.conv2d(x, w).sum().backward()
+torch.testing.assert_close(ours, w.grad)
 for wrong in ((x[0], w), (x.double(), w.double()), (x, w[:, :1]), (x, w, b[:2]), (x, w, None, 0)):
     try:
         fastconv.conv2d(*wrong)

@@ -37,7 +37,7 @@ def has_ptx(entry, gpu):
 
 
 def how_it_runs(arch_list, gpu):
-    """ "binary", "ptx" or "not at all", for a list such as "8.0;9.0+PTX". Machine code comes first."""
+    """How a list such as "8.0;9.0+PTX" runs on a GPU: "binary" before "ptx", else "not at all"."""
     # >>> gap (4 lines): ask every entry of the list
     entries = arch_list.split(";")
     if any(has_binary(entry, gpu) for entry in entries):
@@ -49,6 +49,6 @@ def how_it_runs(arch_list, gpu):
 
 
 GPUS = {"T4": (7, 5), "A100": (8, 0), "RTX 4090": (8, 9), "H200": (9, 0), "B200": (10, 0)}
-print(f"{'':12}" + "".join(f"{name:>12}" for name in GPUS))
+print(f"{'':14}" + "".join(f"{name:>12}" for name in GPUS))
 for arch_list in ("8.0", "8.6", "8.0;9.0", "8.0;9.0+PTX", "9.0a", "8.0;9.0a;12.0"):
     print(f"{arch_list:14}" + "".join(f"{how_it_runs(arch_list, gpu):>12}" for gpu in GPUS.values()))

@@ -37,9 +37,12 @@ def _gradients(ctx, grad_output):
         False,
         [0, 0],
         1,
-        ctx.needs_input_grad[:3],
+        (*ctx.needs_input_grad, False)[:3],  # a bias that is not given is left out of it
     )
     return *gradients, None, None, None
 
 
 torch.library.register_autograd("fastconv::conv2d", _gradients, setup_context=_save)
+
+for _device in ("cpu", "cuda"):  # inside torch.autocast: the kernels have float32 alone
+    torch.library.register_autocast("fastconv::conv2d", _device, torch.float32)
