@@ -1,4 +1,4 @@
-"""setup_context and backward of an op: the right gradients, none that nobody asks for."""
+"""setup_context and backward of a convolution with ReLU: right gradients, none that nobody asks for."""
 
 import torch
 
@@ -21,10 +21,10 @@ def tensors(dtype=torch.float32, wanted=NAMES, bias=True):
 def gradients(cell, wanted=NAMES, options=OPTIONS[0], bias=True):
     given = tensors(wanted=wanted, bias=bias)
     asked = [tensor for tensor in given if tensor is not None and tensor.requires_grad]
-    real = torch.nn.functional.conv1d(*given, *options)
+    real = torch.nn.functional.conv1d(*given, *options).relu()
     factor = torch.randn(real.shape)
     expected = torch.autograd.grad(real, asked, factor)
-    got = torch.autograd.grad(cell["conv1d"](*given, *options), asked, factor, allow_unused=True)
+    got = torch.autograd.grad(cell["conv1d_relu"](*given, *options), asked, factor, allow_unused=True)
     return asked, given, got, expected
 
 
@@ -78,23 +78,25 @@ def without_bias(cell):
 def numerically(cell):
     for options in OPTIONS[1:]:
         given = tensors(torch.float64)
-        torch.autograd.gradcheck(lambda *t, o=options: cell["conv1d"](*t, *o), given)
+        torch.autograd.gradcheck(lambda *t, o=options: cell["conv1d_relu"](*t, *o), given)
 
 
 def opcheck(cell):
     for options in OPTIONS[1:]:
-        torch.library.opcheck(cell["conv1d"], (*tensors(), *options))
+        torch.library.opcheck(cell["conv1d_relu"], (*tensors(), *options))
 
 
 exercise = Exercise(
     title="The backward of an op",
-    goal="register conv1d's gradients, made of operators, and compute only those that are asked for",
+    goal="register the gradients of a conv1d with ReLU, made of operators; compute only what is asked for",
     kind="python",
     hints=[
-        "Which of the six arguments does each gradient need? The gradient of the input needs the weight, and"
-        " the other way round. The bias's needs grad_output alone.",
-        "Tensors are kept by ctx.save_for_backward(input, weight) and come back as ctx.saved_tensors. Numbers"
-        " can be attributes: ctx.options = ...",
+        "ReLU comes last, so it is first on the way back. Where it gave zero, a small change changes nothing:"
+        " there the gradient is zero. Elsewhere it goes through as it is. Who knows where that was?",
+        "With dy for what came through: the gradient of the input needs dy and the weight, that of the weight"
+        " dy and the input, the bias's dy alone.",
+        "Tensors are kept by ctx.save_for_backward(...), the op's output too, and come back as"
+        " ctx.saved_tensors. Numbers can be attributes: ctx.options = ...",
         "ctx.needs_input_grad has one True or False for each argument, in their order.",
         "dgrad wants the input's length as a list, [input.shape[2]], wgrad the number of taps:"
         " [weight.shape[2]]. Return six values: for stride, padding and dilation None.",
@@ -108,6 +110,26 @@ exercise = Exercise(
     ],
     starter_fails="gradients of input, weight and bias: the gradient of input",
     wrong=[
+        Wrong(
+            "ReLU forgotten",
+            replace={"grad_output * (output > 0)": "grad_output"},
+            because="gradients of input, weight and bias: ",
+        ),
+        Wrong(
+            "ReLU by the gradient's sign",
+            replace={"grad_output * (output > 0)": "grad_output.relu()"},
+            because="gradients of input, weight and bias: ",
+        ),
+        Wrong(
+            "the output as a factor",
+            replace={"grad_output * (output > 0)": "grad_output * output"},
+            because="gradients of input, weight and bias: ",
+        ),
+        Wrong(
+            "ReLU forgotten for the bias",
+            replace={"bgrad(dy)": "bgrad(grad_output)"},
+            because="gradients of input, weight and bias: the gradient of bias",
+        ),
         Wrong(
             "three gradients for six arguments",
             replace={"grad_bias, None, None, None": "grad_bias"},
@@ -145,17 +167,17 @@ exercise = Exercise(
         ),
         Wrong(
             "the bias always",
-            replace={"bgrad(grad_output) if for_bias else None": "bgrad(grad_output)"},
+            replace={"bgrad(dy) if for_bias else None": "bgrad(dy)"},
             because="none that nobody asks for: ",
         ),
         Wrong(
             "the bias never",
-            replace={"bgrad(grad_output) if for_bias else None": "None"},
+            replace={"bgrad(dy) if for_bias else None": "None"},
             because="the gradient of bias with stride, padding, dilation = 1, 0, 1 is None",
         ),
         Wrong(
             "summed over the images alone",
-            replace={"bgrad(grad_output) if": "grad_output.sum(0) if"},
+            replace={"bgrad(dy) if": "dy.sum(0) if"},
             because="gradients of input, weight and bias: ",
         ),
         Wrong(
