@@ -42,7 +42,7 @@ def refusals_of(kernel: str, workload: Workload) -> Iterator[None]:
     """What a launcher throws becomes `Refused`; a KernelError and a lack of memory stay as they are."""
     try:
         yield
-    except (KernelError, torch.cuda.OutOfMemoryError):
+    except (KernelError, torch.cuda.OutOfMemoryError, Refused):
         raise
     except RuntimeError as error:
         raise Refused(kernel, workload.name, error) from error
@@ -109,18 +109,7 @@ def bench(
     workload = find_workload(workload)
     dtype = find_precision(precision).dtype
     if timer is None:
-        if not torch.cuda.is_available():
-            raise RuntimeError(
-                "bench needs an NVIDIA GPU, and PyTorch sees none here. show_timings() shows what was"
-                " recorded on one; profile() counts a kernel's memory accesses on any machine."
-            )
-        for name, fn in fns.items():
-            if getattr(fn, "backend", "cuda") == "simulator":
-                raise ValueError(
-                    f"{name} was built for the simulator, whose speed says nothing about a GPU's:"
-                    " build it with backend='cuda'"
-                )
-        timer = CudaTimer()
+        timer = gpu_timer("bench", "show_timings", fns)
 
     inputs = _inputs(workload, dtype, timer)
     layouts = in_layouts(inputs)
@@ -135,6 +124,22 @@ def bench(
         for contender in contenders:
             judge.check(contender, "after timing")
     return _rows(workload, contenders, ceilings)
+
+
+def gpu_timer(caller: str, instead: str, fns: Mapping[str, Callable]) -> CudaTimer:
+    """A timer for kernels built for this machine's GPU; without one, `instead` shows what was recorded."""
+    if not torch.cuda.is_available():
+        raise RuntimeError(
+            f"{caller} needs an NVIDIA GPU, and PyTorch sees none here. {instead}() shows what was"
+            " recorded on one; profile() counts a kernel's memory accesses on any machine."
+        )
+    for name, fn in fns.items():
+        if getattr(fn, "backend", "cuda") == "simulator":
+            raise ValueError(
+                f"{name} was built for the simulator, whose speed says nothing about a GPU's:"
+                " build it with backend='cuda'"
+            )
+    return CudaTimer()
 
 
 def bench_ladder(fns: Mapping[str, Callable], workload: Workload | str, *, budget: float = 2.0) -> list[dict]:
