@@ -146,7 +146,7 @@ def _kernel_entries(name: str) -> list[Entry]:
     return [
         _entry(
             name,
-            layer.name + ("_bf16" if precision == "bf16" else ""),
+            layer.name + (f"_{precision}" if precision in ("bf16", "fp64") else ""),
             layer.describe(),
             lambda device, layer=layer, precision=precision: _layer(layer, rung.layout, precision, device),
         )
