@@ -150,7 +150,7 @@ def bench_ladder(fns: Mapping[str, Callable], workload: Workload | str, *, budge
     }
     rows = []
     for precision, its in members.items():
-        if its or precision == "fp32":
+        if (its or precision == "fp32") and has_precision(precision):
             rows += bench(its, workload, precision, budget=budget, with_tf32=not members["tf32"])
     return rows
 
@@ -463,7 +463,7 @@ def compare_with_cudnn(
     """
     workload = find_workload(workload)
     if can_measure():
-        fns = dict(kernels) if isinstance(kernels, Mapping) else {name: _load(name) for name in kernels}
+        fns = dict(kernels) if isinstance(kernels, Mapping) else _load(kernels)
         try:
             return Timings(machine(), bench_ladder(fns, workload, budget=budget), live=True)
         except (MemoryError, torch.cuda.OutOfMemoryError) as error:
@@ -471,8 +471,15 @@ def compare_with_cudnn(
     return show_timings(workload.name, list(kernels))
 
 
-def _load(name: str) -> Callable:
-    return kernels.load(name)
+def _load(names: Iterable[str]) -> dict[str, Callable]:
+    """Launchers by name, of those kernels that this machine's GPU has the instructions for."""
+    launchers = {}
+    for name in names:
+        if reason := lacking(kernels.rung(name)):
+            print(f"{name} is not measured here: {reason}")
+        else:
+            launchers[name] = kernels.load(name)
+    return launchers
 
 
 def show_timings(
