@@ -113,7 +113,7 @@ def bench(
 
     inputs = _inputs(workload, dtype, timer)
     layouts = in_layouts(inputs)
-    contenders = [kernel_contender(name, fn, workload, precision, layouts, timer) for name, fn in fns.items()]
+    contenders = [_kernel(name, fn, workload, precision, layouts, timer) for name, fn in fns.items()]
     for kind in [precision] + (["tf32"] if with_tf32 and precision == "fp32" else []):
         contenders += [_cudnn(workload, kind, layout, sets) for layout, sets in layouts.items()]
     judge = Judge(workload, *inputs[0])
@@ -250,7 +250,7 @@ def in_layouts(inputs: list[tuple[torch.Tensor, ...]]) -> dict[str, list[tuple[t
     return {"NCHW": inputs, "channels_last": last}
 
 
-def kernel_contender(
+def _kernel(
     name: str, fn: Callable, workload: Workload, precision: str, layouts: dict, timer: Any
 ) -> Contender:
     rung = kernels.rung(name)
@@ -265,6 +265,7 @@ def kernel_contender(
 
 
 def options_of(workload: Workload) -> dict[str, int]:
+    """Its stride, padding and dilation, by name."""
     return {"stride": workload.stride, "padding": workload.padding, "dilation": workload.dilation}
 
 
