@@ -19,8 +19,8 @@ import torch
 from tqdm import tqdm
 
 import kernels
-from kernels import LADDERS, WORKLOADS, Rung
-from utils import recordings
+from kernels import GRADIENTS, LADDERS, WORKLOADS, Rung
+from utils import check_gradients, recordings
 from utils.check import OPTIONS, CheckError, check_conv1d, check_conv2d, check_depthwise
 from utils.errors import CompileError, KernelError
 from utils.plots import ladder_chart
@@ -43,17 +43,23 @@ def variants(rung: Rung, launcher: Callable) -> Iterator[tuple[str, int | None]]
 
 
 def check_rung(rung: Rung, launcher: Callable, only: Iterable[tuple[str, int | None]] | None = None) -> None:
-    """Check a kernel of a ladder on everything that it supports, in its layout and in every precision.
+    """Check a kernel on everything that it supports, in its layout and in every precision.
 
     A launcher with a choice of tiles is checked with each of them; `only` names some of `variants`. Raises as
     `check_conv2d`.
     """
+    operator = kernels.operator(rung.name)
+    if operator in GRADIENTS:
+        check = getattr(check_gradients, f"check_{operator}")
+        for precision, _ in variants(rung, launcher) if only is None else only:
+            check(launcher, precision=precision, deterministic=rung.deterministic)
+        return
     flags = {"rounding": rung.rounding}
     flags |= {option: option in rung.supports for option in OPTIONS}
     for precision, tile in variants(rung, launcher) if only is None else only:
         if "groups" in rung.supports:
             check_depthwise(launcher, precision=precision, tile=tile, **flags)
-        elif kernels.operator(rung.name) == "conv1d":
+        elif operator == "conv1d":
             check_conv1d(launcher, precision=precision, tile=tile, **flags)
         else:
             last = rung.layout == "channels_last"
