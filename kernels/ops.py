@@ -16,6 +16,7 @@ is said here; the launchers add what has to do with memory: over 2^31 - 1 elemen
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from kernels import choice, ladders
 from kernels.workloads import output_size
+from utils.errors import TorchCheckError
 
 LIBRARY = "conv_course"  # torch.ops.conv_course has the operators
 DTYPES = (torch.float32, torch.float64)
@@ -146,20 +148,29 @@ def _tile(launcher: Callable, shapes: tuple, options: tuple, device: torch.devic
         return best_tile(launcher, x, w, w.new_zeros(len(w)) if biased else None, **names).tile
 
 
-def _run(kernel: str, *arguments: Any) -> Tensor:
-    """Call a kernel with arguments in its launcher's order; on a GPU, without waiting for it."""
+def _run(candidates: Sequence[str], *arguments: Any) -> Tensor:
+    """Call a kernel with arguments in its launcher's order; on a GPU, without waiting for it.
+
+    Of several it is the first that takes them.
+    """
     tensors = [a.contiguous() if isinstance(a, Tensor) else a for a in arguments]
     device = tensors[0].device
     torch._check(
         device.type in ("cpu", "cuda"),
         lambda: f"the kernels run on a GPU or, in the simulator, on the CPU, not on {device}",
     )
-    return _launcher(kernel, device.type == "cuda").nowait(*tensors)
+    *others, last = candidates
+    for kernel in others:
+        with contextlib.suppress(TorchCheckError):
+            return _launcher(kernel, device.type == "cuda").nowait(*tensors)
+    return _launcher(last, device.type == "cuda").nowait(*tensors)
 
 
-def _run_forward(kernel: str, input: Tensor, weight: Tensor, bias: Tensor | None, *options: int) -> Tensor:
+def _run_forward(
+    candidates: Sequence[str], input: Tensor, weight: Tensor, bias: Tensor | None, *options: int
+) -> Tensor:
     """As `_run`, for launchers that may lack some of the options, or have a choice of tiles."""
-    launcher = _launcher(kernel, input.is_cuda)
+    launcher = _launcher(candidates[0], input.is_cuda)
     taken = {parameter.name for parameter in launcher.signature.parameters}
     given = [
         value for name, value in zip(("stride", "padding", "dilation"), options, strict=True) if name in taken
@@ -167,7 +178,7 @@ def _run_forward(kernel: str, input: Tensor, weight: Tensor, bias: Tensor | None
     if launcher.tiles and input.is_cuda and input.numel():
         shapes = tuple(input.shape), tuple(weight.shape)
         given.append(_tile(launcher, shapes, options, input.device, bias is not None))
-    return _run(kernel, input, weight, bias, *given)
+    return _run(candidates, input, weight, bias, *given)
 
 
 def _define(dims: int) -> tuple[Any, Any, Any]:
@@ -185,8 +196,8 @@ def _define(dims: int) -> tuple[Any, Any, Any]:
     ) -> Tensor:
         forward_shape(input, weight, bias, stride, padding, dilation)
         options = {"stride": stride, "padding": padding, "dilation": dilation}
-        kernel = choice.kernel_of(name, input, weight, **options)
-        return _run_forward(kernel, input, weight, bias, *options.values())
+        candidates = choice.kernels_of(name, input, weight, **options)
+        return _run_forward(candidates, input, weight, bias, *options.values())
 
     @torch.library.custom_op(f"{LIBRARY}::{name}_dgrad", mutates_args=())
     def dgrad(
@@ -198,8 +209,8 @@ def _define(dims: int) -> tuple[Any, Any, Any]:
         dilation: int = 1,
     ) -> Tensor:
         dgrad_shape(grad_output, weight, size, stride, padding, dilation)
-        kernel = choice.kernel_of(f"{name}_dgrad", grad_output, weight)
-        return _run(kernel, grad_output, weight, *size, stride, padding, dilation)
+        candidates = choice.kernels_of(f"{name}_dgrad", grad_output, weight)
+        return _run(candidates, grad_output, weight, *size, stride, padding, dilation)
 
     @torch.library.custom_op(f"{LIBRARY}::{name}_wgrad", mutates_args=())
     def wgrad(
@@ -211,8 +222,8 @@ def _define(dims: int) -> tuple[Any, Any, Any]:
         dilation: int = 1,
     ) -> Tensor:
         wgrad_shape(grad_output, input, taps, stride, padding, dilation)
-        kernel = choice.kernel_of(f"{name}_wgrad", grad_output, input)
-        return _run(kernel, grad_output, input, *taps, stride, padding, dilation)
+        candidates = choice.kernels_of(f"{name}_wgrad", grad_output, input)
+        return _run(candidates, grad_output, input, *taps, stride, padding, dilation)
 
     def forward_shape(input, weight, bias=None, stride=1, padding=0, dilation=1):
         _check_tensors(dims, input=input, weight=weight)
@@ -318,7 +329,7 @@ def _vmap(op: Callable, folds: bool, info: Any, in_dims: tuple, *arguments: Any)
 def bgrad(grad_output: Tensor) -> Tensor:
     """The gradient of a bias, K: the sums of grad_output, N x K x Q or N x K x P x Q, over all but K."""
     _bgrad_shape(grad_output)
-    return _run(choice.kernel_of("bgrad", grad_output), grad_output)
+    return _run(choice.kernels_of("bgrad", grad_output), grad_output)
 
 
 @bgrad.register_fake
