@@ -10,8 +10,10 @@ and no kernel had to be written for the second ones.
 
 float32 and float64 tensors on the CPU are computed by the simulator, unchecked, and on a GPU by what nvcc
 makes of the same kernels. Results are contiguous; what is not, channels_last for instance, is copied first.
-Under torch.autocast everything is cast to float32. Whatever PyTorch sees without data, shapes and refusals,
-is said here; the launchers add what has to do with memory: over 2^31 - 1 elements, grids that are too large.
+Under torch.autocast everything is cast to float32. torch.func's grad and jvp are refused.
+
+Shapes, and all that is refused because of them, are worked out here, since PyTorch also asks with tensors
+that have no data. The launchers add what has to do with memory: over 2^31 - 1 elements, too large grids.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from kernels import choice, ladders
 from kernels.workloads import output_size
@@ -46,6 +49,7 @@ def conv2d(
     All are float32 or all float64, on one device, and stride, padding and dilation are those of both
     directions. Raises RuntimeError with the reason for everything else.
     """
+    _refuse_forward_mode(input, weight, bias)
     return torch.ops.conv_course.conv2d(input, weight, bias, stride, padding, dilation)
 
 
@@ -58,7 +62,19 @@ def conv1d(
     dilation: int = 1,
 ) -> Tensor:
     """The same in one dimension: input N x C x L, weight K x C x S, bias K; the result is N x K x Q."""
+    _refuse_forward_mode(input, weight, bias)
     return torch.ops.conv_course.conv1d(input, weight, bias, stride, padding, dilation)
+
+
+def _refuse_forward_mode(*tensors: Tensor | None) -> None:
+    """PyTorch would take the tangents of an operator's arguments for zero, and say nothing."""
+    if torch.compiler.is_compiling():
+        return
+    tangents = (forward_ad.unpack_dual(t).tangent for t in tensors if t is not None)
+    if any(tangent is not None for tangent in tangents):
+        raise RuntimeError(
+            "the kernels have no forward-mode derivatives (torch.func.jvp, make_dual): take backward()"
+        )
 
 
 # What is refused, and the shapes of the results. PyTorch also asks for these with tensors without data, and

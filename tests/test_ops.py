@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from rungs import integers
 from torch._dynamo.testing import CompileCounterWithBackend
+from torch.autograd import forward_ad
 from torch.autograd.gradcheck import GradcheckError
 from torch.testing._internal.optests import OpCheckError
 
@@ -369,7 +370,9 @@ def test_compile(dynamic):
 
 def test_compile_with_inductor():
     torch._dynamo.reset()
-    compiled = torch.compile(ops.conv2d, fullgraph=True)
+    compiled = torch.compile(ops.conv2d, fullgraph=True, dynamic=True)
+    for stride in (2, 3):
+        equal([compiled(*tensors(2), stride)], [F.conv2d(*tensors(2), stride)])
     equal(gradients(compiled, tensors(2)), gradients(F.conv2d, tensors(2)))
 
 
@@ -435,6 +438,19 @@ def test_many_gradients_at_once(dims):
     arguments = tensors(dims)
     grad_outputs = integers(3, *OPS[dims](*arguments).shape)
     equal(*(gradients(op[dims], arguments, grad_outputs, is_grads_batched=True) for op in (OPS, TORCH)))
+
+
+@both
+def test_forward_mode_is_refused_and_not_taken_for_zero(dims):
+    x, w, b = tensors(dims, grad=False)
+    with pytest.raises(RuntimeError, match="no forward-mode derivatives"):
+        torch.func.jvp(lambda x: OPS[dims](x, w, b), (x,), (x,))
+    with forward_ad.dual_level(), pytest.raises(RuntimeError, match="no forward-mode derivatives"):
+        OPS[dims](x, forward_ad.make_dual(w, w))
+    with forward_ad.dual_level():
+        equal([OPS[dims](x, w, b)], [TORCH[dims](x, w, b)])
+    with pytest.raises(RuntimeError, match="setup_context"):  # PyTorch's, of every operator like ours
+        torch.func.grad(lambda w: OPS[dims](x, w).sum())(w)
 
 
 # The module.
