@@ -208,28 +208,27 @@ def choose_conv1d(
 def kernels_of(
     operator: str, first: torch.Tensor, second: torch.Tensor | None = None, **options: int
 ) -> tuple[str, ...]:
-    """The kernels that compute an operator of `kernels.ops`, the fastest first, in float32 or float64.
+    """The kernels that compute an operator of `kernels.ops` in float32 or float64, the fastest first.
 
-    What a kernel of gradients takes its launcher knows best: a shape that one refuses is for the next, and
-    the last takes all. What sums up in no fixed order, by atomicAdd, is left out.
+    What a kernel takes its launcher knows best: a shape that it refuses is for the next. The last is the
+    one with one thread per result, which takes all, and float64 too. Kernels that add up in no fixed order,
+    by atomicAdd, are left out.
 
     Args:
         operator: as in the names of kernels: "conv2d", "conv1d_dgrad".
         first, second: the launcher's tensors. Of a convolution, `options` are stride, padding and dilation.
     """
-    exact = first.dtype == torch.float64
-    if not exact and not first.is_cuda and operator in IN_THE_SIMULATOR:
-        return (IN_THE_SIMULATOR[operator],)
-    if operator in GRADIENTS:
-        precision, sm = "fp64" if exact else "fp32", _sm(first)
-        return tuple(
-            rung.name
-            for rung in reversed(GRADIENTS[operator])
-            if precision in rung.precisions and rung.deterministic and rung.runs_on(sm)
-        )
-    if exact:
-        return (f"{operator}_direct",)
-    return ((choose if operator == "conv2d" else choose_conv1d)(first, second, **options).kernel,)
+    if first.dtype == torch.float64:
+        fast = []
+    elif not first.is_cuda and operator in IN_THE_SIMULATOR:
+        fast = [IN_THE_SIMULATOR[operator]]
+    elif operator in GRADIENTS:
+        ladder = [rung for rung in GRADIENTS[operator] if rung.deterministic and rung.runs_on(_sm(first))]
+        fast = [rung.name for rung in reversed(ladder)]
+    else:
+        fast = [(choose if operator == "conv2d" else choose_conv1d)(first, second, **options).kernel]
+    simple = f"{operator}_naive" if operator in GRADIENTS else f"{operator}_direct"
+    return tuple(dict.fromkeys([*fast, simple]))
 
 
 def _first_that_fits(rules: tuple, layer: Layer) -> Choice | None:

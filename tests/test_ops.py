@@ -15,7 +15,7 @@ from torch.autograd.gradcheck import GradcheckError
 from torch.testing._internal.optests import OpCheckError
 
 import kernels
-from kernels import GRADIENTS, choice, ops
+from kernels import GRADIENTS, choice, ops, shapes
 from utils.errors import TorchCheckError
 from utils.timing import can_measure
 
@@ -117,8 +117,8 @@ def corrupt(monkeypatch, operator, change):
     """One of the kernels goes wrong."""
     run = ops._run
 
-    def wrong(candidates, *arguments):
-        result = run(candidates, *arguments)
+    def wrong(candidates, *arguments, **options):
+        result = run(candidates, *arguments, **options)
         return change(result) if candidates[0].startswith(operator) else result
 
     monkeypatch.setattr(ops, "_run", wrong)
@@ -141,7 +141,7 @@ def test_a_wrong_gradient_is_found(monkeypatch, dims, operator, change):
 
 
 def test_a_wrong_shape_without_data_is_found(monkeypatch):
-    monkeypatch.setattr(ops, "output_size", lambda size, taps, stride, padding, dilation: size // stride)
+    monkeypatch.setattr(shapes, "output_size", lambda size, taps, stride, padding, dilation: size // stride)
     with pytest.raises(OpCheckError, match="Shapes"):
         torch.library.opcheck(torch.ops.conv_course.conv2d.default, tuple(tensors(2)))
 
@@ -159,9 +159,9 @@ def test_a_result_in_another_memory_format_is_found(monkeypatch):
 def kernels_run(monkeypatch):
     run, names = ops._run, []
 
-    def recorded(candidates, *arguments):
+    def recorded(candidates, *arguments, **options):
         names.append(kernels.operator(candidates[0]))
-        return run(candidates, *arguments)
+        return run(candidates, *arguments, **options)
 
     monkeypatch.setattr(ops, "_run", recorded)
     return names
@@ -438,6 +438,10 @@ def test_many_gradients_at_once(dims):
     arguments = tensors(dims)
     grad_outputs = integers(3, *OPS[dims](*arguments).shape)
     equal(*(gradients(op[dims], arguments, grad_outputs, is_grads_batched=True) for op in (OPS, TORCH)))
+    _, _, *others = registered(dims, GRID[0])
+    for op, (_, *rest) in others:
+        each = torch.stack([op(grad, *rest) for grad in grad_outputs])
+        equal([torch.vmap(lambda grad, op=op, rest=rest: op(grad, *rest))(grad_outputs)], [each])
 
 
 @both
@@ -501,7 +505,8 @@ def on_a_gpu(shape, sm, monkeypatch, dtype=torch.float32):
 def test_the_kernel_of_conv1d(monkeypatch, sm, input, options, wanted):
     x, w = (on_a_gpu(shape, sm, monkeypatch) for shape in (input, (128, 64, 3)))
     found = choice.choose_conv1d(x, w, **options)
-    assert (found.kernel,) == (wanted,) == choice.kernels_of("conv1d", x, w, **options) and found.why
+    assert found.kernel == wanted and found.why
+    assert choice.kernels_of("conv1d", x, w, **options) == (wanted, "conv1d_direct")
     assert choice.kernels_of("conv1d", x.double(), w.double()) == ("conv1d_direct",)
 
 
@@ -529,7 +534,7 @@ def test_the_kernels_of_gradients(monkeypatch, operator):
 def test_what_one_kernel_refuses_is_for_the_next():
     x, w = integers(2, 3, 6, 6), integers(4, 3, 3, 3)
     candidates = ["conv2d_pointwise", "conv2d_registers", "conv2d_naive"]
-    equal([ops._run(candidates, x, w, None, 1, 1)], [F.conv2d(x, w, None, 1, 1)])
+    equal([ops._run(candidates, x, w, None, padding=1)], [F.conv2d(x, w, padding=1)])
     with pytest.raises(TorchCheckError, match="the filter is larger"):
         ops._run(candidates, x[:, :, :2], w)
 
