@@ -3,24 +3,16 @@
 import importlib
 
 from kernels.choice import Choice, choose, choose_conv1d, conv2d
-from kernels.ladders import (
-    DIRECT,
-    FOLDER,
-    INCLUDE,
-    LADDERS,
-    Rounding,
-    Rung,
-    load,
-    names,
-    operator,
-    rung,
-    source,
-)
+from kernels.gradients import FORWARD, GRADIENTS
+from kernels.ladders import FOLDER, INCLUDE, LADDERS, load, names, rung, rungs, source
+from kernels.rungs import DIRECT, Rounding, Rung, operator
 from kernels.workloads import WORKLOADS, Workload
 
 __all__ = [
     "DIRECT",
     "FOLDER",
+    "FORWARD",
+    "GRADIENTS",
     "INCLUDE",
     "LADDERS",
     "WORKLOADS",
@@ -35,6 +27,7 @@ __all__ = [
     "names",
     "operator",
     "rung",
+    "rungs",
     "source",
 ]
 

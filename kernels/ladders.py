@@ -1,88 +1,15 @@
-"""The rungs: which kernels there are, what each can do, and how one is compiled."""
+"""The ladders of convolutions, and how any kernel is found and compiled."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from kernels.workloads import Workload
+from kernels.gradients import FORWARD, GRADIENTS
+from kernels.rungs import WINOGRAD, Rung, operator
 
 FOLDER = Path(__file__).resolve().parent
 SOLUTIONS = FOLDER.parent / "solutions"
 INCLUDE = FOLDER / "include"  # conv.h, which most kernels include
-
-
-@dataclass(frozen=True)
-class Rounding:
-    """The bound on an algorithm's error: growth (terms) u times the sum of |input| |weight|.
-
-    Attributes:
-        growth: a factor.
-        fixed: roundings of an output besides those of its sum.
-        by_tap: whether a channel's R S taps are added up one by one; else a channel is one term of the sum.
-        reach: an output's error may also come from inputs beside its window: of as many pixels across, the
-            largest magnitude counts for all of them.
-    """
-
-    growth: float = 1.0
-    fixed: int = 0
-    by_tap: bool = True
-    reach: int = 1
-
-    def terms(self, C: int, taps: int) -> int:
-        """Roundings on the way to an output."""
-        return C * (taps if self.by_tap else 1) + self.fixed
-
-
-DIRECT = Rounding()
-# F(4 x 4, 3 x 3) on the points 0, 3/4, -3/4, 3/2, -3/2, infinity. The largest error seen in 1,296 cases on an
-# H200 was 0.65 of the bound with growth 1; the bound proved from the transforms' entries has 205.
-WINOGRAD = Rounding(growth=4.0, fixed=26, by_tap=False, reach=11)
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One kernel of a ladder.
-
-    Attributes:
-        name: its file's name without .cu in kernels/, or the exercise in solutions/ whose solution it is.
-        idea: what it adds, in a few words.
-        supports: the options that it takes; "groups" means a depthwise convolution, and nothing else.
-        layout: how the tensors that it takes lie in memory, "NCHW" or "channels_last".
-        precisions: what it computes in: "fp32"; "tf32", with float32 tensors; "bf16", with bfloat16 ones.
-        taps: the one size of filter, (R, S), that it takes; None for any.
-        sm: the compute capability that it needs, 80 for 8.0; 90 means Hopper alone.
-        rounding: how far its rounding errors can go, where it does not just add up products.
-        simulated: whether the simulator has all of its instructions.
-    """
-
-    name: str
-    idea: str
-    supports: frozenset[str] = frozenset({"bias", "stride", "padding", "dilation"})
-    layout: str = "NCHW"
-    precisions: tuple[str, ...] = ("fp32",)
-    taps: tuple[int, int] | None = None
-    sm: int = 75
-    rounding: Rounding = DIRECT
-    simulated: bool = True
-
-    def runs_on(self, sm: int) -> bool:
-        """Whether a GPU of this compute capability, 80 for 8.0, has its instructions."""
-        return sm == self.sm if self.sm == 90 else sm >= self.sm
-
-    def handles(self, workload: Workload) -> bool:
-        """Whether this kernel can run a workload."""
-        needed = {
-            "stride": workload.stride != 1,
-            "padding": workload.padding != 0,
-            "dilation": workload.dilation != 1,
-            "groups": workload.groups != 1,
-        }
-        if workload.operator != operator(self.name) or needed["groups"] != ("groups" in self.supports):
-            return False
-        if self.taps not in (None, (workload.R, workload.S)):
-            return False
-        return all(option in self.supports for option, is_needed in needed.items() if is_needed)
 
 
 # From the slowest to the fastest.
@@ -162,27 +89,19 @@ LADDERS: dict[str, tuple[Rung, ...]] = {
 }
 
 
-OPERATORS = ("conv2d_dgrad", "conv2d_wgrad", "conv1d_dgrad", "conv1d_wgrad", "bgrad", "conv2d", "conv1d")
-
-
-def operator(name: str) -> str:
-    """The launcher's name in a kernel's file: "conv2d" in every "conv2d_..." file, else the file's own.
-
-    The gradients' kernels have launchers of their own, named like their files' beginning: "conv2d_dgrad".
-    """
-    return next((prefix for prefix in OPERATORS if name.startswith(prefix + "_")), name)
-
-
 def rung(name: str) -> Rung:
     """The rung of that name; for a kernel of no ladder, one with the usual options and layout."""
-    rungs = (rung for ladder in LADDERS.values() for rung in ladder)
-    return next((rung for rung in rungs if rung.name == name), Rung(name, "in no ladder"))
+    return next((rung for rung in rungs() if rung.name == name), Rung(name, "in no ladder"))
+
+
+def rungs() -> list[Rung]:
+    """Of convolutions and of their gradients, and the kernels that numerical checks of gradients call."""
+    return [*FORWARD, *(rung for ladder in (LADDERS | GRADIENTS).values() for rung in ladder)]
 
 
 def names() -> list[str]:
     """Every kernel of kernels/, by file, and the rungs of ladders that are exercises' solutions."""
-    rungs = {rung.name for ladder in LADDERS.values() for rung in ladder}
-    return sorted(rungs | {path.stem for path in FOLDER.glob("*.cu")})
+    return sorted({rung.name for rung in rungs()} | {path.stem for path in FOLDER.glob("*.cu")})
 
 
 def source(name: str) -> str:

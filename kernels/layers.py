@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from kernels import ops
+from kernels.shapes import DTYPES
 
 
 class Conv2d(nn.Conv2d):
@@ -134,7 +135,7 @@ def _unsupported(module: _ConvNd) -> str | None:
         return f"groups = {module.groups}, and the kernels have none"
     if module.padding_mode != "zeros":
         return f"padding_mode = {module.padding_mode!r}, and the kernels pad with zeros"
-    if module.weight.dtype not in ops.DTYPES:
+    if module.weight.dtype not in DTYPES:
         return f"its weight is {module.weight.dtype}, and the kernels compute in float32 and float64"
     for option in ("stride", "dilation"):
         if len(set(getattr(module, option))) > 1:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from rungs import RUNGS, Kernel, compiled, convolve, integers, random
 
 import kernels
-from kernels import LADDERS, WORKLOADS
+from kernels import GRADIENTS, LADDERS, WORKLOADS
 from utils.check import error_bound
 from utils.facade import INCLUDE
 from utils.inline import find_nvcc
@@ -46,13 +46,13 @@ def assert_right(kernel, x, w, b=None, precision=None, tile=None, **options):
 
 
 def test_ladders_name_files_and_every_file_is_a_kernel():
-    rungs = {rung.name for ladder in LADDERS.values() for rung in ladder}
-    assert rungs <= set(kernels.names())
-    assert set(kernels.names()) - rungs == {"moving_average"}
+    assert set(kernels.names()) - {rung.name for rung in kernels.rungs()} == {"moving_average"}
+    for launcher, ladder in GRADIENTS.items():
+        assert {kernels.operator(rung.name) for rung in ladder} == {launcher}
     for name in kernels.names():
         text = kernels.source(name)
         assert f" {kernels.operator(name)}(" in text and text.startswith("//")
-    with pytest.raises(ValueError, match=r"no kernel is called 'conv3d'; there are conv1d_\w+, "):
+    with pytest.raises(ValueError, match=r"no kernel is called 'conv3d'; there are bgrad_\w+, "):
         kernels.source("conv3d")
 
 

@@ -12,6 +12,8 @@ from torch import nn
 
 import kernels
 from kernels import Conv1d, Conv2d, convert
+from utils.check import exact_float32
+from utils.timing import can_measure
 
 PAIRS = [(Conv2d, nn.Conv2d), (Conv1d, nn.Conv1d)]
 both = pytest.mark.parametrize(("ours", "torchs"), PAIRS)
@@ -25,8 +27,8 @@ def image(layer, channels=3):
     return random(2, channels, *(17, 15)[: 2 if isinstance(layer, nn.Conv2d) else 1])
 
 
-def same(module, reference, x):
-    """Results and gradients of both are equal but for rounding."""
+def same(module, reference, x, tolerance=1e-5):
+    """Results and gradients of both are equal but for rounding: `tolerance` times the largest."""
     found = []
     for each in (module, reference):
         given = x.detach().requires_grad_()
@@ -36,7 +38,7 @@ def same(module, reference, x):
         each.zero_grad()
     assert len(found[0]) == len(found[1]) > 2
     for actual, expected in zip(*found, strict=True):
-        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+        torch.testing.assert_close(actual, expected, rtol=0, atol=tolerance * float(expected.abs().max()))
 
 
 # A layer.
@@ -335,3 +337,25 @@ def test_alexnets_features():
     assert len(convert(model).replaced) == 5 and not convert(model).left
     same(model, reference, random(1, 3, 95, 79))
     assert kernels.Conv2d is type(model[0])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not can_measure(), reason="needs a GPU and nvcc")
+def test_on_a_gpu():
+    reference = alexnet_features(width=1 / 4).cuda()
+    model = copy.deepcopy(reference)
+    assert len(convert(model).replaced) == 5
+    x = random(2, 3, 95, 79).cuda()
+    with exact_float32():
+        same(model, reference, x, tolerance=1e-4)  # Winograd's algorithm is among its kernels
+        same(torch.compile(copy.deepcopy(model), fullgraph=True), reference, x, tolerance=1e-4)
+    state = io.BytesIO()
+    torch.save(model.state_dict(), state)
+    state.seek(0)
+    on_the_cpu = alexnet_features(width=1 / 4)
+    on_the_cpu.load_state_dict(torch.load(state, map_location="cpu"))
+    convert(on_the_cpu)
+    torch.testing.assert_close(on_the_cpu(x.cpu()), model(x).cpu(), rtol=1e-3, atol=1e-4)
+    with torch.autocast("cuda", torch.bfloat16):
+        assert model(x).dtype == torch.float32
+    assert model.double()(x.double()).dtype == torch.float64

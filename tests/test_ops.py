@@ -10,11 +10,13 @@ import torch
 import torch.nn.functional as F
 from rungs import integers
 from torch._dynamo.testing import CompileCounterWithBackend
+from torch.autograd import forward_ad
 from torch.autograd.gradcheck import GradcheckError
 from torch.testing._internal.optests import OpCheckError
 
 import kernels
-from kernels import choice, ops
+from kernels import GRADIENTS, choice, ops, shapes
+from utils.errors import TorchCheckError
 from utils.timing import can_measure
 
 SHAPES = {1: ((2, 3, 11), (4, 3, 3)), 2: ((2, 3, 8, 7), (4, 3, 3, 2))}
@@ -44,9 +46,11 @@ def equal(actual, expected):
         torch.testing.assert_close(a, e, rtol=0, atol=0)
 
 
+FLOAT, DOUBLE = torch.float32, torch.float64
+
+
 @both
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("dtype", "bias"), [(FLOAT, True), (FLOAT, False), (DOUBLE, True)])
 def test_results_and_gradients_are_pytorchs(dims, bias, dtype):
     for options in GRID:
         arguments = tensors(dims, bias, dtype)
@@ -70,13 +74,18 @@ def test_gradcheck(dims, options):
 
     assert torch.autograd.gradcheck(function, arguments, fast_mode=True)
     assert torch.autograd.gradcheck(function, arguments[:2], fast_mode=True)
-    assert torch.autograd.gradgradcheck(function, arguments, fast_mode=True)
+    if options in GRID[::4]:
+        assert torch.autograd.gradgradcheck(function, arguments, fast_mode=True)
+
+
+def few(dims):
+    shapes = ((1, 2, 4, 5)[: dims + 2], (2, 2, 2, 2)[: dims + 2], (2,))
+    return [random(*shape).requires_grad_() for shape in shapes]
 
 
 @both
 def test_gradcheck_of_every_element(dims):
-    shapes = ((1, 2, 4, 5)[: dims + 2], (2, 2, 2, 2)[: dims + 2], (2,))
-    arguments = [random(*shape).requires_grad_() for shape in shapes]
+    arguments = few(dims)
     assert torch.autograd.gradcheck(lambda *a: OPS[dims](*a, stride=2, padding=1), arguments)
     assert torch.autograd.gradgradcheck(lambda *a: OPS[dims](*a, stride=2, padding=1), arguments)
 
@@ -108,9 +117,9 @@ def corrupt(monkeypatch, operator, change):
     """One of the kernels goes wrong."""
     run = ops._run
 
-    def wrong(kernel, *arguments):
-        result = run(kernel, *arguments)
-        return change(result) if kernel.startswith(operator) else result
+    def wrong(candidates, *arguments, **options):
+        result = run(candidates, *arguments, **options)
+        return change(result) if candidates[0].startswith(operator) else result
 
     monkeypatch.setattr(ops, "_run", wrong)
 
@@ -127,13 +136,12 @@ def corrupt(monkeypatch, operator, change):
 )
 def test_a_wrong_gradient_is_found(monkeypatch, dims, operator, change):
     corrupt(monkeypatch, operator.format(dims), change)
-    arguments = [random(*shape).requires_grad_() for shape in (*SHAPES[dims], (4,))]
     with pytest.raises(GradcheckError, match="Jacobian mismatch"):
-        torch.autograd.gradcheck(OPS[dims], arguments, fast_mode=True)
+        torch.autograd.gradcheck(OPS[dims], few(dims))
 
 
 def test_a_wrong_shape_without_data_is_found(monkeypatch):
-    monkeypatch.setattr(ops, "output_size", lambda size, taps, stride, padding, dilation: size // stride)
+    monkeypatch.setattr(shapes, "output_size", lambda size, taps, stride, padding, dilation: size // stride)
     with pytest.raises(OpCheckError, match="Shapes"):
         torch.library.opcheck(torch.ops.conv_course.conv2d.default, tuple(tensors(2)))
 
@@ -151,9 +159,9 @@ def test_a_result_in_another_memory_format_is_found(monkeypatch):
 def kernels_run(monkeypatch):
     run, names = ops._run, []
 
-    def recorded(kernel, *arguments):
-        names.append(kernel.rpartition("_")[0])
-        return run(kernel, *arguments)
+    def recorded(candidates, *arguments, **options):
+        names.append(kernels.operator(candidates[0]))
+        return run(candidates, *arguments, **options)
 
     monkeypatch.setattr(ops, "_run", recorded)
     return names
@@ -362,7 +370,9 @@ def test_compile(dynamic):
 
 def test_compile_with_inductor():
     torch._dynamo.reset()
-    compiled = torch.compile(ops.conv2d, fullgraph=True)
+    compiled = torch.compile(ops.conv2d, fullgraph=True, dynamic=True)
+    for stride in (2, 3):
+        equal([compiled(*tensors(2), stride)], [F.conv2d(*tensors(2), stride)])
     equal(gradients(compiled, tensors(2)), gradients(F.conv2d, tensors(2)))
 
 
@@ -428,6 +438,23 @@ def test_many_gradients_at_once(dims):
     arguments = tensors(dims)
     grad_outputs = integers(3, *OPS[dims](*arguments).shape)
     equal(*(gradients(op[dims], arguments, grad_outputs, is_grads_batched=True) for op in (OPS, TORCH)))
+    _, _, *others = registered(dims, GRID[0])
+    for op, (_, *rest) in others:
+        each = torch.stack([op(grad, *rest) for grad in grad_outputs])
+        equal([torch.vmap(lambda grad, op=op, rest=rest: op(grad, *rest))(grad_outputs)], [each])
+
+
+@both
+def test_forward_mode_is_refused_and_not_taken_for_zero(dims):
+    x, w, b = tensors(dims, grad=False)
+    with pytest.raises(RuntimeError, match="no forward-mode derivatives"):
+        torch.func.jvp(lambda x: OPS[dims](x, w, b), (x,), (x,))
+    with forward_ad.dual_level(), pytest.raises(RuntimeError, match="no forward-mode derivatives"):
+        OPS[dims](x, forward_ad.make_dual(w, w))
+    with forward_ad.dual_level():
+        equal([OPS[dims](x, w, b)], [TORCH[dims](x, w, b)])
+    with pytest.raises(RuntimeError, match="setup_context"):  # PyTorch's, of every operator like ours
+        torch.func.grad(lambda w: OPS[dims](x, w).sum())(w)
 
 
 # The module.
@@ -478,8 +505,9 @@ def on_a_gpu(shape, sm, monkeypatch, dtype=torch.float32):
 def test_the_kernel_of_conv1d(monkeypatch, sm, input, options, wanted):
     x, w = (on_a_gpu(shape, sm, monkeypatch) for shape in (input, (128, 64, 3)))
     found = choice.choose_conv1d(x, w, **options)
-    assert found.kernel == wanted == choice.kernel_of("conv1d", x, w, **options) and found.why
-    assert choice.kernel_of("conv1d", x.double(), w.double()) == "conv1d_direct"
+    assert found.kernel == wanted and found.why
+    assert choice.kernels_of("conv1d", x, w, **options) == (wanted, "conv1d_direct")
+    assert choice.kernels_of("conv1d", x.double(), w.double()) == ("conv1d_direct",)
 
 
 @pytest.mark.parametrize(
@@ -491,6 +519,24 @@ def test_what_the_rules_give_a_conv1d_fits(stride, taps, dilation):
     name = choice.choose_conv1d(x, w, stride=stride, dilation=dilation).kernel
     launcher = kernels.load(name, backend="simulator", checked=False)
     equal([launcher(x, w, stride=stride, dilation=dilation)], [F.conv1d(x, w, None, stride, 0, dilation)])
+
+
+@pytest.mark.parametrize("operator", GRADIENTS)
+def test_the_kernels_of_gradients(monkeypatch, operator):
+    ladder = [rung for rung in reversed(GRADIENTS[operator]) if rung.deterministic]
+    for sm in (75, 90):
+        y = on_a_gpu((2, 4, 6, 6), sm, monkeypatch)
+        wanted = tuple(rung.name for rung in ladder if rung.sm <= sm)
+        assert choice.kernels_of(operator, y) == wanted and wanted[-1] == f"{operator}_naive"
+        assert choice.kernels_of(operator, y.double()) == (f"{operator}_naive",)
+
+
+def test_what_one_kernel_refuses_is_for_the_next():
+    x, w = integers(2, 3, 6, 6), integers(4, 3, 3, 3)
+    candidates = ["conv2d_pointwise", "conv2d_registers", "conv2d_naive"]
+    equal([ops._run(candidates, x, w, None, padding=1)], [F.conv2d(x, w, padding=1)])
+    with pytest.raises(TorchCheckError, match="the filter is larger"):
+        ops._run(candidates, x[:, :, :2], w)
 
 
 @pytest.mark.gpu

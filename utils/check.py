@@ -13,15 +13,12 @@ sums; it is off while a check runs.
 
 A kernel that says that it computes in TF32 or bfloat16 is held to that: what utils/precision.py says about
 rounding its inputs and its output is added, and nothing else. An algorithm that takes the sum in another way
-than product by product, as Winograd's does, has a `Rounding` of its own (kernels/ladders.py).
+than product by product, as Winograd's does, has a `Rounding` of its own (kernels/rungs.py).
 """
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,10 +26,20 @@ import torch
 
 from kernels import DIRECT, Rounding
 from kernels.workloads import output_size
+from utils.check_loop import (
+    REFUSALS,
+    call_once,
+    check_case,
+    check_groups,
+    check_refusal,
+    exact_float32,
+    is_right,
+    poisoned,
+    report,
+)
 from utils.diagnosis import CheckError, Outcome, explain
-from utils.errors import KernelError
 from utils.precision import PRECISIONS, Precision, find_precision
-from utils.simulator.order import ORDERS, Order, thread_order
+from utils.simulator.order import Order
 
 __all__ = [
     "Case",
@@ -41,6 +48,7 @@ __all__ = [
     "check_conv2d",
     "check_depthwise",
     "error_bound",
+    "exact_float32",
     "poisoned",
 ]
 
@@ -74,10 +82,15 @@ class Case:
         return needed | ({"bias"} if self.bias else set())
 
     @property
+    def outputs(self) -> tuple[int, ...]:
+        """(P, Q), or (Q,): how many windows fit in each direction."""
+        sides = zip(self.size, self.taps, strict=True)
+        return tuple(output_size(*side, self.stride, self.padding, self.dilation) for side in sides)
+
+    @property
     def has_outputs(self) -> bool:
         """Whether the filter fits into the padded input at all."""
-        sides = zip(self.size, self.taps, strict=True)
-        return all(output_size(*side, self.stride, self.padding, self.dilation) > 0 for side in sides)
+        return min(self.outputs) > 0
 
     def __str__(self) -> str:
         text = f"input {self.N}x{self.C}x{_times(self.size)}, weight {self.K}x{self.C}x{_times(self.taps)}"
@@ -180,10 +193,10 @@ def check_conv2d(fn: Callable, cases: Iterable[Case] | None = None, **flags: Any
             refusals = False for a kernel that need not refuse what it cannot do (other dtypes, tensors that
             are not contiguous, channels that do not match); empty_batch = False for one that need not take
             an empty batch; channels_last = True for a kernel whose input and weight are in that layout: it
-            gets them so, and has to refuse contiguous NCHW; precision = "tf32" or "bf16" for a kernel that
-            computes in it ("bf16" makes its tensors bfloat16); rounding, a `kernels.Rounding` for another
-            allowed error; taps = (R, S), the only size of filter that it takes: cases get that one; tile,
-            for a launcher with a choice of tiles.
+            gets them so, and has to refuse contiguous NCHW; precision = "tf32", "bf16" or "fp64" for a kernel
+            that computes in it (the last two make its tensors bfloat16 or float64); rounding, a
+            `kernels.Rounding` for another allowed error; taps = (R, S), the only size of filter that it
+            takes: cases get that one; tile, for a launcher with a choice of tiles.
 
     Prints one line per group of cases. Raises `CheckError` at the first wrong result, with the case, the
     first wrong index, the expected and the actual value; a `KernelError` of the kernel passes through.
@@ -225,27 +238,12 @@ def _check(
     if not groups:
         raise ValueError(f"{subject.name} takes none of the options that these cases need")
     print(f"{subject.name} against PyTorch in float64")
-    width = max(map(len, [*groups, "refuses what it cannot do"])) + 2
-    orders = _orders()
-    for group, members in groups.items():
-        for case in members * 2 if len(members) == 1 and subject.takes_orders else members:
-            _check_case(subject, case, next(orders))
-        _report(group, len(members), width)
+    check_groups(subject, groups)
     if empty_batch:
-        _check_case(subject, subject.small_case("empty batch", N=0), Order())
-        _report("empty batch", 1, width)
+        check_case(subject, subject.small_case("empty batch", N=0), Order())
+        report("empty batch", 1, groups)
     if refusals:
-        _report("refuses what it cannot do", _check_refusals(subject), width)
-
-
-def _orders() -> Iterator[Order]:
-    """Forward, reverse, random, and again from the start, each time with another random order."""
-    for seed in itertools.count(1):
-        yield from (Order(name, seed if name == "random" else 0) for name in ORDERS)
-
-
-def _report(group: str, count: int, width: int) -> None:
-    print(f"  {group:<{width}}{count:>2} {'case' if count == 1 else 'cases'} right")
+        report(REFUSALS, _check_refusals(subject), groups)
 
 
 class _Subject:
@@ -294,6 +292,31 @@ class _Subject:
         with poisoned(), exact_float32():
             return self.fn(input, weight, **keywords)
 
+    def check(self, case: Case) -> None:
+        """One call, compared with PyTorch's."""
+        input, weight, bias = tensors = self.tensors(case)
+        given = {"input": input, "weight": weight} | ({} if bias is None else {"bias": bias})
+        actual = call_once(self, case, given, lambda: self.call(input, weight, bias, case))
+        expected = _exact(self.torch_fn, input, weight, bias, case)
+        settings = {"precision": self.precision, "rounding": self.rounding, **case.options}
+        allowed = error_bound(self.torch_fn, input, weight, bias, **settings)
+        if is_right(actual, expected, allowed, self.precision.dtype):
+            return
+        exact = tuple(None if tensor is None else tensor.cpu().double() for tensor in tensors)
+        outcome = Outcome(
+            operator=self.operator,
+            subject=self.name,
+            case=case,
+            tensors=exact,
+            torch_fn=self.torch_fn,
+            device=self.device,
+            actual=actual,
+            expected=expected,
+            allowed=allowed,
+            dtype=self.precision.dtype,
+        )
+        raise CheckError(explain(outcome))
+
     def tensors(self, case: Case) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Random input, weight and bias; the same on every machine, and different in every direction."""
         generator = torch.Generator().manual_seed(20_261_120)
@@ -312,79 +335,6 @@ class _Subject:
     def laid_out(self, tensor: torch.Tensor) -> torch.Tensor:
         """The same numbers in the memory layout that the function takes."""
         return tensor.contiguous(memory_format=self.layout)
-
-
-def _check_case(subject: _Subject, case: Case, order: Order) -> None:
-    """Check a case in one order of threads; what is wrong in it is tried in another one before it is told."""
-    if not subject.takes_orders:
-        return _check_call(subject, case)
-    error = _error_in(order, subject, case)
-    if error is None:
-        return
-    forward = order == Order()
-    if getattr(error, "kind", None) == "timeout" or (forward and isinstance(error, KernelError)):
-        raise error
-    other = Order("reverse") if forward else Order()
-    again = _error_in(other, subject, case)
-    if again is not None:  # the order makes no difference, and forward is how the learner's own calls run
-        raise error if forward else again
-    error.args = (
-        f"{error}\nWith the threads in {other} this case is right, in {order} it is wrong: the result depends"
-        f" on who comes first, and a GPU promises no order.\nTo see it again: with {order.call}:"
-        f" {subject.name}(...)",
-    )
-    raise error
-
-
-def _error_in(order: Order, subject: _Subject, case: Case) -> CheckError | KernelError | None:
-    try:
-        with thread_order(*order):
-            _check_call(subject, case)
-    except (CheckError, KernelError) as error:
-        return error
-    return None
-
-
-def _check_call(subject: _Subject, case: Case) -> None:
-    input, weight, bias = subject.tensors(case)
-    before = [tensor.clone() for tensor in (input, weight, bias) if tensor is not None]
-    try:
-        actual = subject.call(input, weight, bias, case)
-    except KernelError as error:
-        error.args = (f"{error}\nThis happened in the check's case: {case}.",)
-        raise
-    for name, old, new in zip(("input", "weight", "bias"), before, (input, weight, bias), strict=False):
-        if not torch.equal(old, new):
-            raise CheckError(f"{subject.name} changed its {name}, which it should only read.\ncase: {case}")
-    outcome = Outcome(
-        operator=subject.operator,
-        subject=subject.name,
-        case=case,
-        tensors=tuple(None if t is None else t.cpu().double() for t in (input, weight, bias)),
-        torch_fn=subject.torch_fn,
-        device=subject.device,
-        actual=actual,
-        expected=(expected := _exact(subject.torch_fn, input, weight, bias, case)),
-        allowed=error_bound(
-            subject.torch_fn,
-            input,
-            weight,
-            bias,
-            precision=subject.precision,
-            rounding=subject.rounding,
-            **case.options,
-        ),
-        dtype=subject.precision.dtype,
-    )
-    if (
-        not isinstance(actual, torch.Tensor)
-        or actual.shape != expected.shape
-        or actual.dtype != subject.precision.dtype
-    ):
-        raise CheckError(explain(outcome))
-    # `not <=` and not `>`: NaN fails every comparison and has to count as wrong.
-    if not bool(((actual.detach().cpu().double() - expected).abs() <= outcome.allowed).all()):
-        raise CheckError(explain(outcome))
 
 
 def _exact(torch_fn: Callable, input, weight, bias, case: Case) -> torch.Tensor:
@@ -459,78 +409,19 @@ def _check_refusals(subject: _Subject) -> int:
             ("a weight in NCHW", input, weight.contiguous(), layout.format("weight")),
         ]
     for what, x, w, advice in calls:
-        actual = _call_or_refusal(subject, x, w, case, what, advice)
-        if actual is None:
-            continue
-        expected = _exact(subject.torch_fn, x, w, None, case)
-        # A launcher that computes in these types itself rounds to them.
-        tolerance = max(1e-5, 8 * torch.finfo(x.dtype).eps, 8 * subject.precision.inputs)
-        tolerance *= expected.abs().max()
-        if (
-            not isinstance(actual, torch.Tensor)
-            or actual.shape != expected.shape
-            or not bool(((actual.cpu().double() - expected).abs() <= tolerance).all())
-        ):
-            raise CheckError(
-                f"{subject.name} accepted {what} and gave a wrong result: {advice}.\ncase: {case}"
-            )
+        check_refusal(
+            subject,
+            case,
+            what,
+            advice,
+            lambda x=x, w=w: subject.call(x, w, None, case),
+            lambda x=x, w=w: _exact(subject.torch_fn, x, w, None, case),
+            # A launcher that computes in these types itself rounds to them.
+            tolerance=max(1e-5, 8 * torch.finfo(x.dtype).eps, 8 * subject.precision.inputs),
+        )
     # More channels in the weight than in the input: whatever the kernel reads, it stays inside both tensors.
     wide = subject.laid_out(torch.cat([weight, weight], dim=1))
     advice = "the launcher should say TORCH_CHECK(weight.size(1) == input.size(1), ...)"
     what = f"an input of {case.C} channels with a weight of {wide.shape[1]}"
-    if _call_or_refusal(subject, input, wide, case, what, advice) is not None:
-        raise CheckError(f"{subject.name} accepted {what}: {advice}.\ncase: {case}")
+    check_refusal(subject, case, what, advice, lambda: subject.call(input, wide, None, case))
     return len(calls) + 1
-
-
-def _call_or_refusal(subject: _Subject, input, weight, case: Case, what: str, advice: str):
-    """The result, or None where the launcher refused. A kernel that went wrong did not refuse anything."""
-    try:
-        return subject.call(input, weight, None, case)
-    except KernelError as error:
-        raise CheckError(f"{subject.name} accepted {what}, and then: {error}\nHint: {advice}.") from error
-    except (RuntimeError, TypeError, ValueError):
-        return None
-
-
-@contextlib.contextmanager
-def poisoned() -> Iterator[None]:
-    """Fill whatever torch allocates without initialising it with NaN: what a kernel skips stays visible.
-
-    This reaches launchers' `torch::empty` in every backend, because the memory always comes from torch.
-    """
-    mode = torch.get_deterministic_debug_mode()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message=".*deterministic"
-        )  # warn_only, and nobody asked to be warned
-        # As torch.use_deterministic_algorithms, which imports torch's compiler as well: 2 to 4 seconds.
-        torch.set_deterministic_debug_mode("warn")
-        torch.utils.deterministic.fill_uninitialized_memory = True
-        try:
-            yield
-        finally:
-            torch.utils.deterministic.fill_uninitialized_memory = fill
-            torch.set_deterministic_debug_mode(mode)
-
-
-@contextlib.contextmanager
-def exact_float32(tf32: bool = False) -> Iterator[None]:
-    """TF32 off (or on, where asked) for cuDNN and cuBLAS; the setting before comes back afterwards."""
-    if not torch.cuda.is_available():
-        yield
-        return
-    try:
-        before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    except RuntimeError as error:
-        # PyTorch cannot read the old switch once the new one was set.
-        raise RuntimeError(
-            "set TF32 through torch.backends.cudnn.allow_tf32 and torch.backends.cuda.matmul.allow_tf32,"
-            " not through fp32_precision, in a session that checks or times kernels"
-        ) from error
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before

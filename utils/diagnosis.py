@@ -45,26 +45,54 @@ class Outcome:
 def explain(outcome: Outcome) -> str:
     """The text of the CheckError for a wrong outcome."""
     actual, expected = outcome.actual, outcome.expected
-    if not isinstance(actual, torch.Tensor):
-        return f"{outcome.subject} returned {type(actual).__name__}, not a tensor.\ncase: {outcome.case}"
-    if actual.dtype != outcome.dtype:
-        return f"{outcome.subject} returned {actual.dtype}, not {outcome.dtype}.\ncase: {outcome.case}"
+    if type_is_wrong := explain_type(outcome.subject, outcome.case, actual, outcome.dtype):
+        return type_is_wrong
     if actual.shape != expected.shape:
         return _explain_shape(outcome)
 
     actual = actual.detach().cpu().double()
     wrong = ~((actual - expected).abs() <= outcome.allowed)
-    first = tuple(int(i) for i in wrong.nonzero()[0])
     letters = "nkpq" if outcome.operator == "conv2d" else "nkq"
-    index = ", ".join(f"{letter}={i}" for letter, i in zip(letters, first, strict=True))
-    lines = [
-        f"{outcome.subject} is wrong in {int(wrong.sum()):,} of {wrong.numel():,} elements.",
-        f"case: {outcome.case}",
-        f"first wrong: output[{index}] is {_number(actual[first])}, expected {_number(expected[first])}"
-        f" (allowed error {float(outcome.allowed[first]):.1e})",
-    ]
+    text = first_wrong(
+        outcome.subject, outcome.case, "output", letters, actual, expected, outcome.allowed, wrong
+    )
     hint = next(_hints(outcome, actual, wrong), None)
-    return "\n".join(lines + ([f"Hint: {hint}"] if hint else []))
+    return text + (f"\nHint: {hint}" if hint else "")
+
+
+def explain_type(subject: str, case: Any, actual: Any, dtype: torch.dtype) -> str:
+    """What is wrong with a result that is no tensor of this type; "" where it is one."""
+    if not isinstance(actual, torch.Tensor):
+        return f"{subject} returned {type(actual).__name__}, not a tensor.\ncase: {case}"
+    if actual.dtype != dtype:
+        return f"{subject} returned {actual.dtype}, not {dtype}.\ncase: {case}"
+    return ""
+
+
+def first_wrong(
+    subject: str,
+    case: Any,
+    result: str,
+    letters: str,
+    actual: torch.Tensor,
+    expected: torch.Tensor,
+    allowed: torch.Tensor,
+    wrong: torch.Tensor,
+) -> str:
+    """How many elements are wrong, in which case, and the first of them: its index, a letter a dimension."""
+    first = tuple(int(i) for i in wrong.nonzero()[0])
+    index = index_text(letters, first)
+    return (
+        f"{subject} is wrong in {int(wrong.sum()):,} of {wrong.numel():,} elements.\n"
+        f"case: {case}\n"
+        f"first wrong: {result}[{index}] is {_number(actual[first])}, expected {_number(expected[first])}"
+        f" (allowed error {float(allowed[first]):.1e})"
+    )
+
+
+def index_text(letters: str, index: tuple[int, ...]) -> str:
+    """For instance "n=0, k=3", for the letters "nk"."""
+    return ", ".join(f"{letter}={i}" for letter, i in zip(letters, index, strict=True))
 
 
 def _number(value: torch.Tensor) -> str:
@@ -120,9 +148,9 @@ def _explain_shape(outcome: Outcome) -> str:
 
 def _hints(outcome: Outcome, actual: torch.Tensor, wrong: torch.Tensor) -> Iterator[str]:
     """Causes that fit what was seen, the surest first."""
-    yield from _never_written(outcome, actual, wrong)
+    yield from never_written(actual, wrong)
 
-    same = _comparison(outcome, actual)
+    same = comparison(actual)
     x, w, b = outcome.tensors
     case = outcome.case
     spatial = tuple(range(2, w.dim()))
@@ -156,39 +184,66 @@ def _hints(outcome: Outcome, actual: torch.Tensor, wrong: torch.Tensor) -> Itera
                     ("(p, q)", "(p + padding, q + padding)") if len(spatial) == 2 else ("q", "q + padding")
                 )
                 yield f"output {holds} holds what {should} should: padding is not subtracted."
-    for dim, what, index in ((0, "image", "n"), (1, "output channel", "k")):
-        rest = [d for d in range(wrong.dim()) if d != dim]
-        per_slice = wrong.any(dim=tuple(rest))
-        if wrong.shape[dim] > 1 and not per_slice[0] and per_slice[1:].all():
-            yield f"only the first {what} is right: look at how {index} enters the indices."
+    yield from only_the_first(wrong, "nk")
     if w.shape[1] > 1 and same(_first_channel(outcome)):
         yield "only the first input channel is in the sum: the loop over c, or c in an index, is missing."
 
+    yield from added_up_often(actual, outcome.expected, wrong)
+    names = ("row", "column") if len(spatial) == 2 else ("output",)
+    yield from only_the_last(wrong, dict(zip(spatial, names, strict=True)))
+    if outcome.dtype == torch.float32:
+        yield from nearly_right(actual, outcome.expected, outcome.allowed, wrong)
+
+
+INDICES = {"n": "image", "k": "output channel", "c": "input channel"}
+
+
+def only_the_first(wrong: torch.Tensor, letters: str) -> Iterator[str]:
+    """For the leading dimensions, given by their letters."""
+    for dim, letter in enumerate(letters):
+        per_slice = wrong.transpose(0, dim).flatten(1).any(dim=1)
+        if wrong.shape[dim] > 1 and not per_slice[0] and per_slice[1:].all():
+            yield f"only the first {INDICES[letter]} is right: look at how {letter} enters the indices."
+
+
+def added_up_often(actual: torch.Tensor, expected: torch.Tensor, wrong: torch.Tensor) -> Iterator[str]:
+    """Where all wrong elements are the same whole number of times what they should be."""
     # Only where the expected value is well away from 0 is a quotient worth anything.
-    solid = wrong & (outcome.expected.abs() > 1e-3)
-    if solid.any():
-        quotient = actual[solid] / outcome.expected[solid]
-        factor = round(float(quotient[0])) if quotient[0].abs() < 1e9 else 0  # NaN is not below either
-        if factor >= 2 and bool(((quotient - factor).abs() < 1e-3 * factor).all()):
-            yield (
-                f"the wrong elements are {factor} times what they should be: added up {factor} times."
-                " Is every output computed by exactly one thread?"
-            )
-    for dim, what in zip(spatial, ("row", "column") if len(spatial) == 2 else ("output",), strict=True):
-        rest = tuple(d for d in range(wrong.dim()) if d != dim)
-        bad = wrong.any(dim=rest).nonzero().flatten().tolist()
+    solid = wrong & (expected.abs() > 1e-3)
+    if not solid.any():
+        return
+    quotient = actual[solid] / expected[solid]
+    factor = round(float(quotient[0])) if quotient[0].abs() < 1e9 else 0  # NaN is not below either
+    if factor >= 2 and bool(((quotient - factor).abs() < 1e-3 * factor).all()):
+        yield (
+            f"the wrong elements are {factor} times what they should be: added up {factor} times."
+            " Is every output computed by exactly one thread?"
+        )
+
+
+def only_the_last(wrong: torch.Tensor, names: dict[int, str]) -> Iterator[str]:
+    """Where all is right up to some index of a dimension; `names` says what lies along which."""
+    for dim, what in names.items():
+        bad = wrong.transpose(0, dim).flatten(1).any(dim=1).nonzero().flatten().tolist()
         start = bad[0]
         if start > 0 and bad == list(range(start, wrong.shape[dim])):
             yield f"only {what}s {start} and up are wrong: look at the last blocks, which are partly filled."
-    error = ((actual - outcome.expected).abs() / outcome.allowed.clamp_min(1e-300))[wrong]
-    if outcome.dtype == torch.float32 and bool((error < 3000).all()):
+
+
+def nearly_right(
+    actual: torch.Tensor, expected: torch.Tensor, allowed: torch.Tensor, wrong: torch.Tensor
+) -> Iterator[str]:
+    """Where float32 values are off by no more than a shorter type's rounding."""
+    error = ((actual - expected).abs() / allowed.clamp_min(1e-300))[wrong]
+    if bool((error < 3000).all()):
         yield (
             "the values are nearly right: this looks like rounding to fewer bits (TF32, half), not like a"
             " missing product."
         )
 
 
-def _never_written(outcome: Outcome, actual: torch.Tensor, wrong: torch.Tensor) -> Iterator[str]:
+def never_written(actual: torch.Tensor, wrong: torch.Tensor) -> Iterator[str]:
+    """NaN, which the check puts into fresh memory, and zeros where there should be none."""
     nan = actual.isnan()
     count = f"{int(nan.sum()):,} of {nan.numel():,}"
     if nan.all():
@@ -225,7 +280,9 @@ def _last_of_each_plane(wrong: torch.Tensor) -> bool:
     return bool((planes.int().diff(dim=1) >= 0).all()) and not bool(planes.all())
 
 
-def _comparison(outcome: Outcome, actual: torch.Tensor) -> Callable[..., bool]:
+def comparison(actual: torch.Tensor) -> Callable[..., bool]:
+    """Whether a candidate, or None, is what came back: a function."""
+
     def same(candidate: torch.Tensor | None, values: torch.Tensor = actual) -> bool:
         if candidate is None or candidate.shape != values.shape or candidate.numel() == 0:
             return False
