@@ -146,13 +146,14 @@ def _kernel_entries(name: str) -> list[Entry]:
     return [
         _entry(
             name,
-            layer.name + (f"_{precision}" if precision in ("bf16", "fp64") else ""),
+            layer.name + ("_bf16" if precision == "bf16" else ""),
             layer.describe(),
             lambda device, layer=layer, precision=precision: _layer(layer, rung.layout, precision, device),
         )
         for layer in LAYERS
         if rung.handles(layer)
         for precision in rung.precisions
+        if precision != "fp64"  # the lessons count float32 alone
     ]
 
 

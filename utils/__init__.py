@@ -26,6 +26,8 @@ _MODULES = {
     "bench": "utils.timing",
     "compare_with_cudnn": "utils.timing",
     "show_timings": "utils.timing",
+    "bench_gradients": "utils.timing_gradients",
+    "show_gradient_timings": "utils.timing_gradients",
     "ladder_chart": "utils.plots",
     "roofline": "utils.plots",
     "access_map": "utils.plots",

@@ -28,6 +28,7 @@ from utils.readme import HEADLINE
 from utils.recordings import Timings, recorded
 from utils.simulator import profile
 from utils.timing import bench_ladder, can_measure, lacking, machine
+from utils.timing_gradients import bench_gradients
 
 # Small enough for the simulator, and the shape on which its counters were compared with Nsight Compute.
 COUNTED = {
@@ -107,13 +108,21 @@ def _lacking(rung: Rung, measured: bool) -> str:
 def _counts(launcher: Callable, rung: Rung) -> dict[str, str]:
     generator = torch.Generator().manual_seed(0)
     layout = torch.channels_last if rung.layout == "channels_last" else torch.contiguous_format
-    shapes = COUNTED[_ladder_of(rung)]
+    ladder = _ladder_of(rung)
+    shapes = COUNTED[_convolution(ladder)]
     if rung.taps:
         shapes = (shapes[0], (*shapes[1][:2], *rung.taps))
     input, weight = (
         torch.randn(shape, generator=generator).contiguous(memory_format=layout) for shape in shapes
     )
-    launches = list(profile(launcher, input, weight, padding=1))
+    # With 8 channels in and out, and this padding, the output is as large as the input.
+    which = ladder.split("_")[-1]
+    arguments = {
+        "dgrad": (input, weight, *input.shape[2:]),
+        "wgrad": (input, input, *weight.shape[2:]),
+        "bgrad": (input,),
+    }.get(which, (input, weight))
+    launches = list(profile(launcher, *arguments, **({} if which == "bgrad" else {"padding": 1})))
     loads, requests = (
         sum(getattr(run.global_load, what) for run in launches) for what in ("sectors", "requests")
     )
@@ -127,7 +136,12 @@ def _counts(launcher: Callable, rung: Rung) -> dict[str, str]:
 
 
 def _ladder_of(rung: Rung) -> str:
-    return next(name for name, ladder in LADDERS.items() if rung in ladder)
+    return next(name for name, ladder in (LADDERS | GRADIENTS).items() if rung in ladder)
+
+
+def _convolution(ladder: str) -> str:
+    """The ladder itself, or the one whose gradient it is of; of the bias's gradient "conv2d"."""
+    return ladder if ladder in LADDERS else "conv2d" if ladder == "bgrad" else ladder.split("_")[0]
 
 
 def table(rows: list[dict]) -> str:
@@ -146,7 +160,15 @@ def table(rows: list[dict]) -> str:
 
 
 def _times(ladder: str, launchers: dict[str, Callable], measured: bool) -> Timings | None:
-    workload = HEADLINE[ladder]
+    """On the ladder's headline layer, of this GPU or recorded; those of a gradient are in `gradients`."""
+    workload = HEADLINE[_convolution(ladder)]
+    if ladder in GRADIENTS:
+        which = ladder.split("_")[-1]
+        if measured:
+            rows = bench_gradients(workload, launchers, passes=[which])
+            return Timings(machine(), live=True, gradients=rows)
+        runs = [run.select_gradients([workload]) for run in recorded()]
+        return next((run for run in runs if run.gradients), None)
     if measured:
         fns = {n: fn for n, fn in launchers.items() if kernels.rung(n).handles(WORKLOADS[workload])}
         return Timings(machine(), bench_ladder(fns, workload), live=True)
@@ -161,7 +183,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     measured = can_measure()
     failures: list[str] = []
-    for ladder, members in LADDERS.items():
+    for ladder, members in (LADDERS | GRADIENTS).items():
         rungs = [rung for rung in members if arguments.kernels is None or rung.name in arguments.kernels]
         if not rungs:
             continue
@@ -170,14 +192,14 @@ def main(argv: list[str] | None = None) -> int:
         try:
             timings = _times(ladder, launchers, measured)
         except (CheckError, KernelError, MemoryError, torch.cuda.OutOfMemoryError) as error:
-            failures.append(f"timing {HEADLINE[ladder]}: {error}")
+            failures.append(f"timing {HEADLINE[_convolution(ladder)]}: {error}")
             print(table(rows))
             continue
         for row in rows if timings else ():
-            for timed in timings.rows:
+            for timed in timings.rows + timings.gradients:
                 if timed["kernel"] == row["kernel"]:
                     for column, text in (
-                        ("precision", timed["precision"]),
+                        ("precision", timed.get("precision", "fp32")),
                         ("ms", f"{timed['ms']:.3f}"),
                         ("TFLOP/s", f"{timed['tflops']:.2f}"),
                         ("vs cuDNN", f"{timed['ratio']:.2f}"),
@@ -185,13 +207,15 @@ def main(argv: list[str] | None = None) -> int:
                         row[column] = f"{row[column]} / {text}" if column in row else text
         print(table(rows))
         if not measured:
-            shapes = " and ".join("x".join(map(str, shape)) for shape in COUNTED[ladder])
+            shapes = " and ".join("x".join(map(str, shape)) for shape in COUNTED[_convolution(ladder)])
             print(f"requests and sectors: counted by the simulator, input and weight {shapes}, padding 1")
         if timings is None:
             print("times: there is no GPU here, and no run is recorded in kernels/results yet")
             continue
-        workload = WORKLOADS[HEADLINE[ladder]]
+        workload = WORKLOADS[HEADLINE[_convolution(ladder)]]
         print(f"times: {workload.name} ({workload.describe()}). {timings.origin}.")
+        if ladder in GRADIENTS:
+            continue
         picture = arguments.picture
         if ladder != next(iter(LADDERS)):
             picture = picture.with_stem(f"{picture.stem}_{ladder}")

@@ -57,6 +57,7 @@ def _run(run: Timings) -> str:
         parts.append("\n".join(lines) + "\n")
         parts.append(f"![{_chart(run, name).alt}](kernels/results/{_picture(run, name).name})\n")
     parts.append(_best_of_each(run))
+    parts.append(_gradients(run))
     return "\n".join(part for part in parts if part)
 
 
@@ -112,6 +113,31 @@ def _ceilings(run: Timings) -> str:
         " least traffic, whichever is longer, over the kernel's. Winograd's algorithm needs fewer operations"
         f" than the definition and can pass it. {error}\n"
     )
+
+
+def _gradients(run: Timings) -> str:
+    """Every kernel of every layer and pass, as a table; "" where none is recorded."""
+    if not run.gradients:
+        return ""
+    lines = [
+        "Gradients in float32, TF32 off: of the input (dgrad), the weight (wgrad) and the bias (bgrad), and"
+        " training, which is the forward convolution and all three. PyTorch calls cuDNN, in the faster of"
+        " two layouts.\n",
+        "| layer | pass | kernel | ms | TFLOP/s | PyTorch, ms | PyTorch's time / its time | same bits again"
+        " | error |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in run.gradients:
+        if row["kernel"] == "cudnn":
+            continue
+        kernels = " + ".join(f"`{name}`" for name in row["kernel"].split(" + "))
+        ms = f"{row['ms']:.3f} ± {row['ms_spread']:.3f} | {row['tflops']:.1f} | {row['cudnn_ms']:.3f}"
+        same = "yes" if row["deterministic"] else "no"
+        lines.append(
+            f"| {row['workload']} | {row['pass']} | {kernels} | {ms} | {row['ratio']:.2f} | {same}"
+            f" | {row['max_rel_err']:.1e} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def with_tables(text: str, runs: list[Timings]) -> str:

@@ -30,6 +30,19 @@ ROW_KEYS = (
     "tile",
     "roof",
 )
+GRADIENT_KEYS = (
+    "workload",
+    "pass",
+    "kernel",
+    "ms",
+    "ms_spread",
+    "cudnn_ms",
+    "cudnn_layout",
+    "ratio",
+    "tflops",
+    "max_rel_err",
+    "deterministic",
+)
 
 
 @dataclass(frozen=True)
@@ -48,12 +61,16 @@ class Timings:
         live: measured now on this machine, not recorded.
         ceilings: what the same run measured of the GPU itself: a copy's GB/s, and the TFLOP/s of a large
             product of matrices in each precision that the GPU has: copy_gbps, fp32_tflops and so on.
+        gradients: dictionaries with the keys `GRADIENT_KEYS`, for the passes of utils/timing_gradients.py in
+            float32. cudnn_ms is of PyTorch's own pass, in the faster layout; deterministic says whether two
+            calls gave the same bits; the kernel "cudnn" is PyTorch.
     """
 
     machine: dict[str, str]
     rows: list[dict] = field(default_factory=list)
     live: bool = False
     ceilings: dict[str, float] = field(default_factory=dict)
+    gradients: list[dict] = field(default_factory=list)
 
     def select(self, workloads: Iterable[str] | None = None, kernels: Iterable[str] | None = None) -> Timings:
         """The rows of some workloads and kernels; cuDNN's in fp32, TF32 and the kernels' own precisions."""
@@ -68,6 +85,12 @@ class Timings:
                 if row["kernel"] in chosen or (row["kernel"] == "cudnn" and row["precision"] in precisions)
             ]
         return Timings(self.machine, rows, self.live, self.ceilings)
+
+    def select_gradients(self, workloads: Iterable[str] | None = None) -> Timings:
+        """The gradients' rows of some workloads, and no others."""
+        wanted = None if workloads is None else set(workloads)
+        rows = [row for row in self.gradients if wanted is None or row["workload"] in wanted]
+        return Timings(self.machine, live=self.live, gradients=rows)
 
     @property
     def origin(self) -> str:
@@ -84,11 +107,12 @@ class Timings:
 
     def __str__(self) -> str:
         lines = [self.origin]
-        for name in dict.fromkeys(row["workload"] for row in self.rows):
-            workload = WORKLOADS.get(name)
-            rows = [row for row in self.rows if row["workload"] == name]
-            lines += ["", f"{name}: {workload.describe()}" if workload else name, *_text_table(rows)]
-        if self.machine and not self.rows:
+        for table, its in ((_text_table, self.rows), (_gradient_table, self.gradients)):
+            for name in dict.fromkeys(row["workload"] for row in its):
+                workload = WORKLOADS.get(name)
+                rows = [row for row in its if row["workload"] == name]
+                lines += ["", f"{name}: {workload.describe()}" if workload else name, *table(rows)]
+        if self.machine and not self.rows and not self.gradients:
             lines.append("no rows for what was asked")
         return "\n".join(lines)
 
@@ -111,6 +135,20 @@ def _text_table(rows: list[dict]) -> list[str]:
     return lines
 
 
+def _gradient_table(rows: list[dict]) -> list[str]:
+    width = max(len("kernel"), *(len(row["kernel"]) for row in rows))
+    lines = [
+        f"  {'pass':<9}{'kernel':<{width}}        ms     +-   TFLOP/s  same bits  PyTorch's time / its time"
+    ]
+    for row in rows:
+        ratio = row["cudnn_layout"] if row["kernel"] == "cudnn" else f"{row['ratio']:.2f}"
+        lines.append(
+            f"  {row['pass']:<9}{row['kernel']:<{width}}{row['ms']:>10.3f}{row['ms_spread']:>7.3f}"
+            f"{row['tflops']:>10.2f}{'yes' if row['deterministic'] else 'no':>11}  {ratio}"
+        )
+    return lines
+
+
 def recorded(gpu: str | None = None, directory: Path | None = None) -> list[Timings]:
     """The recorded runs, one per GPU, by name; `gpu` keeps those whose name contains it."""
     runs = [read(path) for path in sorted((directory or RESULTS).glob("*.json"))]
@@ -123,32 +161,43 @@ def read(path: Path) -> Timings:
         data = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(data, dict) or set(data) != {*MACHINE_KEYS, "ceilings", "rows"}:
-        raise ValueError(f"{path} must have exactly the keys {', '.join(MACHINE_KEYS)}, ceilings and rows")
-    for row in data["rows"]:
-        if set(row) != set(ROW_KEYS):
+    if not isinstance(data, dict) or set(data) - {"gradients"} != {*MACHINE_KEYS, "ceilings", "rows"}:
+        raise ValueError(
+            f"{path} must have exactly the keys {', '.join(MACHINE_KEYS)}, ceilings and rows, and may have"
+            " gradients"
+        )
+    gradients = data.get("gradients", [])
+    for row, keys in [(row, ROW_KEYS) for row in data["rows"]] + [(row, GRADIENT_KEYS) for row in gradients]:
+        if set(row) != set(keys):
             raise ValueError(
-                f"{path}: every row must have exactly the keys {', '.join(ROW_KEYS)}, not {sorted(row)}"
+                f"{path}: every row must have exactly the keys {', '.join(keys)}, not {sorted(row)}"
             )
     machine = {key: data[key] for key in MACHINE_KEYS}
-    return Timings(machine, data["rows"], ceilings=data["ceilings"])
+    return Timings(machine, data["rows"], ceilings=data["ceilings"], gradients=gradients)
 
 
 def write(timings: Timings, path: Path) -> None:
     """Record a run; the file is replaced whole or not at all."""
-    rows = ",\n".join("    " + json.dumps({key: row[key] for key in ROW_KEYS}) for row in timings.rows)
+    parts = [_json_rows("rows", timings.rows, ROW_KEYS)]
+    if timings.gradients:
+        parts.append(_json_rows("gradients", timings.gradients, GRADIENT_KEYS))
     head = "".join(f"  {json.dumps(key)}: {json.dumps(timings.machine[key])},\n" for key in MACHINE_KEYS)
     head += f'  "ceilings": {json.dumps(timings.ceilings)},\n'
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(f'{{\n{head}  "rows": [\n{rows}\n  ]\n}}\n')
+            file.write("{\n" + head + ",\n".join(parts) + "\n}\n")
         os.chmod(temporary, 0o644)  # mkstemp's files are private
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _json_rows(name: str, rows: list[dict], keys: tuple[str, ...]) -> str:
+    lines = ",\n".join("    " + json.dumps({key: row[key] for key in keys}) for row in rows)
+    return f'  "{name}": [\n{lines}\n  ]'
 
 
 def file_name(gpu: str) -> str:

@@ -38,10 +38,11 @@ class Refused(RuntimeError):
 
 
 @contextlib.contextmanager
-def _refusals_of(kernel: str, workload: Workload) -> Iterator[None]:
+def refusals_of(kernel: str, workload: Workload) -> Iterator[None]:
+    """What a launcher throws becomes `Refused`; a KernelError and a lack of memory stay as they are."""
     try:
         yield
-    except (KernelError, torch.cuda.OutOfMemoryError):
+    except (KernelError, torch.cuda.OutOfMemoryError, Refused):
         raise
     except RuntimeError as error:
         raise Refused(kernel, workload.name, error) from error
@@ -105,35 +106,40 @@ def bench(
     checked against float64 before and after; raises CheckError where it is wrong, Refused where its launcher
     does not take the workload, MemoryError where the GPU is too small for it, RuntimeError without a GPU.
     """
-    workload = _workload(workload)
+    workload = find_workload(workload)
     dtype = find_precision(precision).dtype
     if timer is None:
-        if not torch.cuda.is_available():
-            raise RuntimeError(
-                "bench needs an NVIDIA GPU, and PyTorch sees none here. show_timings() shows what was"
-                " recorded on one; profile() counts a kernel's memory accesses on any machine."
-            )
-        for name, fn in fns.items():
-            if getattr(fn, "backend", "cuda") == "simulator":
-                raise ValueError(
-                    f"{name} was built for the simulator, whose speed says nothing about a GPU's:"
-                    " build it with backend='cuda'"
-                )
-        timer = CudaTimer()
+        timer = gpu_timer("bench", "show_timings", fns)
 
     inputs = _inputs(workload, dtype, timer)
-    layouts = _in_layouts(inputs)
+    layouts = in_layouts(inputs)
     contenders = [_kernel(name, fn, workload, precision, layouts, timer) for name, fn in fns.items()]
     for kind in [precision] + (["tf32"] if with_tf32 and precision == "fp32" else []):
         contenders += [_cudnn(workload, kind, layout, sets) for layout, sets in layouts.items()]
-    judge = _Judge(workload, *inputs[0])
+    judge = Judge(workload, *inputs[0])
     with torch.inference_mode():
         for contender in contenders:
             judge.check(contender, "before timing")
-        _measure(contenders, timer, len(inputs), budget)
+        measure(contenders, timer, len(inputs), budget)
         for contender in contenders:
             judge.check(contender, "after timing")
     return _rows(workload, contenders, ceilings)
+
+
+def gpu_timer(caller: str, instead: str, fns: Mapping[str, Callable]) -> CudaTimer:
+    """A timer for kernels built for this machine's GPU; without one, `instead` shows what was recorded."""
+    if not torch.cuda.is_available():
+        raise RuntimeError(
+            f"{caller} needs an NVIDIA GPU, and PyTorch sees none here. {instead}() shows what was"
+            " recorded on one; profile() counts a kernel's memory accesses on any machine."
+        )
+    for name, fn in fns.items():
+        if getattr(fn, "backend", "cuda") == "simulator":
+            raise ValueError(
+                f"{name} was built for the simulator, whose speed says nothing about a GPU's:"
+                " build it with backend='cuda'"
+            )
+    return CudaTimer()
 
 
 def bench_ladder(fns: Mapping[str, Callable], workload: Workload | str, *, budget: float = 2.0) -> list[dict]:
@@ -144,7 +150,7 @@ def bench_ladder(fns: Mapping[str, Callable], workload: Workload | str, *, budge
     }
     rows = []
     for precision, its in members.items():
-        if its or precision == "fp32":
+        if (its or precision == "fp32") and has_precision(precision):
             rows += bench(its, workload, precision, budget=budget, with_tf32=not members["tf32"])
     return rows
 
@@ -184,7 +190,7 @@ def measure_ceilings(timer: Any = None, size: int = 8192) -> dict[str, float]:
         a, b = left.to(precision.dtype), right.to(precision.dtype)
         with exact_float32(tf32=name == "tf32"):
             found[f"{name}_tflops"] = 2 * size**3 / median(lambda a=a, b=b: a @ b) / 1e9
-    return {name: _significant(value) for name, value in found.items()}
+    return {name: significant(value) for name, value in found.items()}
 
 
 def compute_capability() -> int:
@@ -205,7 +211,8 @@ def has_precision(name: str) -> bool:
     return not torch.cuda.is_available() or compute_capability() >= find_precision(name).sm
 
 
-def _workload(workload: Workload | str) -> Workload:
+def find_workload(workload: Workload | str) -> Workload:
+    """The workload of that name, or the one given; ValueError with the known ones for another name."""
     if isinstance(workload, Workload):
         return workload
     if workload not in WORKLOADS:
@@ -235,7 +242,7 @@ def _inputs(workload: Workload, dtype: torch.dtype, timer: Any) -> list[tuple[to
     return [(random(workload.input_shape), random(workload.weight_shape)) for _ in range(sets)]
 
 
-def _in_layouts(inputs: list[tuple[torch.Tensor, ...]]) -> dict[str, list[tuple[torch.Tensor, ...]]]:
+def in_layouts(inputs: list[tuple[torch.Tensor, ...]]) -> dict[str, list[tuple[torch.Tensor, ...]]]:
     """The sets as they are, and for images also with the channels of a pixel side by side."""
     if inputs[0][0].dim() == 3:
         return {"NCW": inputs}
@@ -250,21 +257,22 @@ def _kernel(
     inputs = layouts.get(rung.layout) or next(iter(layouts.values()))
     tile = None
     if getattr(fn, "tiles", 0):
-        with _refusals_of(name, workload):
-            tile = best_tile(fn, *inputs[0], **_options(workload), precision=precision, timer=timer).tile
+        with refusals_of(name, workload):
+            tile = best_tile(fn, *inputs[0], **options_of(workload), precision=precision, timer=timer).tile
     return Contender(
         name, precision, rung.layout, _kernel_call(name, fn, workload, inputs, tile), rung.rounding, tile
     )
 
 
-def _options(workload: Workload) -> dict[str, int]:
+def options_of(workload: Workload) -> dict[str, int]:
+    """Its stride, padding and dilation, by name."""
     return {"stride": workload.stride, "padding": workload.padding, "dilation": workload.dilation}
 
 
 def _kernel_call(
     name: str, fn: Callable, workload: Workload, inputs: list, tile: int | None
 ) -> Callable[[int], torch.Tensor]:
-    options = _options(workload)
+    options = options_of(workload)
     groups = {} if workload.groups == 1 else {"groups": workload.groups}
     run = getattr(fn, "nowait", fn)  # the plain call of a launcher waits for the GPU
     signature = getattr(fn, "signature", None)
@@ -315,7 +323,7 @@ def cudnn_at_its_best(tf32: bool) -> Iterator[None]:
         cudnn.benchmark, cudnn.benchmark_limit = before
 
 
-class _Judge:
+class Judge:
     """The float64 result for the first and the last image of input set 0; all would take too long."""
 
     def __init__(self, workload: Workload, input: torch.Tensor, weight: torch.Tensor) -> None:
@@ -339,7 +347,7 @@ class _Judge:
         # Poison would make cuDNN choose deterministic algorithms, and the choice is remembered.
         with (
             poisoned() if is_kernel else contextlib.nullcontext(),
-            _refusals_of(contender.name, self.workload),
+            refusals_of(contender.name, self.workload),
         ):
             output = contender.call(0)
         if tuple(output.shape) != self.workload.output_shape:
@@ -364,7 +372,7 @@ class _Judge:
         contender.max_rel_err = relative
 
 
-def _measure(contenders: list[Contender], timer: Any, sets: int, budget: float) -> None:
+def measure(contenders: list[Contender], timer: Any, sets: int, budget: float) -> None:
     """Rounds in which everybody is timed once, each time with another one first and another input set."""
     # Two rounds of warm-up; the second says how long a round takes. Flushing takes 0.7 ms a sample.
     for _ in range(2):
@@ -395,17 +403,17 @@ def _rows(
             workload.name,
             contender.precision,
             contender.name,
-            _significant(contender.ms),
-            _significant(contender.ms_spread),
-            _significant(cudnn.ms),
+            significant(contender.ms),
+            significant(contender.ms_spread),
+            significant(cudnn.ms),
             cudnn.layout,
-            _significant(channels_first[contender.precision].ms),
-            _significant(cudnn.ms / contender.ms),
-            _significant(workload.flops / contender.ms / 1e9),
-            _significant(least_bytes(workload, contender.precision) / contender.ms / 1e6),
-            _significant(contender.max_rel_err, 2),
+            significant(channels_first[contender.precision].ms),
+            significant(cudnn.ms / contender.ms),
+            significant(workload.flops / contender.ms / 1e9),
+            significant(least_bytes(workload, contender.precision) / contender.ms / 1e6),
+            significant(contender.max_rel_err, 2),
             contender.tile,
-            _significant(floor_ms(workload, contender.precision, ceilings) / contender.ms)
+            significant(floor_ms(workload, contender.precision, ceilings) / contender.ms)
             if ceilings
             else None,
         )
@@ -413,7 +421,7 @@ def _rows(
     return rows
 
 
-def _significant(value: float, digits: int = 4) -> float:
+def significant(value: float, digits: int = 4) -> float:
     return float(f"{value:.{digits}g}")
 
 
@@ -454,9 +462,9 @@ def compare_with_cudnn(
     `kernels` are names of files in kernels/, or launchers by name. The result shows itself as a table and
     says where it comes from; a launcher of your own is in it only where there is a GPU.
     """
-    workload = _workload(workload)
+    workload = find_workload(workload)
     if can_measure():
-        fns = dict(kernels) if isinstance(kernels, Mapping) else {name: _load(name) for name in kernels}
+        fns = dict(kernels) if isinstance(kernels, Mapping) else _load(kernels)
         try:
             return Timings(machine(), bench_ladder(fns, workload, budget=budget), live=True)
         except (MemoryError, torch.cuda.OutOfMemoryError) as error:
@@ -464,8 +472,15 @@ def compare_with_cudnn(
     return show_timings(workload.name, list(kernels))
 
 
-def _load(name: str) -> Callable:
-    return kernels.load(name)
+def _load(names: Iterable[str]) -> dict[str, Callable]:
+    """Launchers by name, of those kernels that this machine's GPU has the instructions for."""
+    launchers = {}
+    for name in names:
+        if reason := lacking(kernels.rung(name)):
+            print(f"{name} is not measured here: {reason}")
+        else:
+            launchers[name] = kernels.load(name)
+    return launchers
 
 
 def show_timings(
@@ -474,4 +489,4 @@ def show_timings(
     """The recorded run of the first GPU whose name contains `gpu`, or its rows for a workload and kernels."""
     runs = recorded(gpu)
     run = runs[0] if runs else Timings({})
-    return run.select(None if workload is None else [_workload(workload).name], kernels)
+    return run.select(None if workload is None else [find_workload(workload).name], kernels)
