@@ -1,9 +1,11 @@
 """Drop-in layers: torch.nn's Conv2d and Conv1d, computed by the course's kernels.
 
-from kernels import Conv2d, convert
+    from kernels import Conv2d, convert
 
-layer = Conv2d(3, 96, 11, stride=4, padding=2)  # parameters, initialisation, state_dict: nn.Conv2d's
-print(convert(model))                           # every layer of a model that the kernels can do
+    layer = Conv2d(3, 96, 11, stride=4, padding=2)  # parameters, initialisation, state_dict: nn.Conv2d's
+    print(convert(model))                           # every layer of a model that the kernels can do
+
+Weights go from one to the other and back: by state_dict, or because `convert` leaves them where they are.
 """
 
 from __future__ import annotations

@@ -332,6 +332,18 @@ def alexnet_features(width=1.0):
 
 def test_alexnets_features():
     torch.manual_seed(2)
+    reference = alexnet_features()
+    model = copy.deepcopy(reference)
+    convert(model)
+    x = random(1, 3, 224, 224)
+    with torch.no_grad():
+        features, expected = model(x), reference(x)
+    assert features.shape == (1, 256, 6, 6)
+    torch.testing.assert_close(features, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_training_alexnets_features():
+    torch.manual_seed(2)
     reference = alexnet_features(width=1 / 4)
     model = copy.deepcopy(reference)
     assert len(convert(model).replaced) == 5 and not convert(model).left
