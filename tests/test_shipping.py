@@ -15,6 +15,7 @@ from utils.errors import CompileError
 from utils.exercise import spec
 from utils.inline.nvcc import find_nvcc
 from utils.shipping import pictures
+from utils.timing import can_measure
 
 # In a process of its own: what an installed package does, without the course.
 USE = """
@@ -40,6 +41,34 @@ ours, w.grad = w.grad, None
 torch.nn.functional.conv2d(x, w).sum().backward()
 torch.testing.assert_close(ours, w.grad)
 for wrong in ((x[0], w), (x.double(), w.double()), (x, w[:, :1]), (x, w, b[:2]), (x, w, None, 0)):
+    try:
+        fastconv.conv2d(*wrong)
+    except RuntimeError:
+        continue
+    raise SystemExit("not refused")
+print("all right")
+"""
+
+# The same on a GPU: another kernel by the same name, on the caller's stream, with a gradient and autocast.
+USE_GPU = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import torch, fastconv
+torch.manual_seed(0)
+for shape, K, taps, options in (((2, 3, 67, 70), 96, (11, 11), (4, 2, 1)), ((2, 5, 9, 40), 7, (3, 3), (1, 1, 1)),
+                                ((1, 4, 9, 20), 5, (2, 4), (1, 3, 2)), ((0, 4, 9, 20), 5, (2, 4), (1, 0, 1))):
+    x, w, b = torch.randn(shape), torch.randn(K, shape[1], *taps), torch.randn(K)
+    exact = torch.nn.functional.conv2d(x.double(), w.double(), b.double(), *options).float()
+    on_gpu = x.cuda(), w.cuda().requires_grad_(), b.cuda()
+    with torch.cuda.stream(torch.cuda.Stream()):
+        ours = fastconv.conv2d(*on_gpu, *options)
+        torch.cuda.current_stream().synchronize()
+    torch.testing.assert_close(ours.cpu(), exact, atol=1e-4, rtol=1e-5)
+    if len(x):
+        torch.library.opcheck(fastconv.conv2d.default, (*on_gpu, *options))
+with torch.autocast("cuda"):
+    assert fastconv.conv2d(x.cuda().half(), w.cuda().half()).dtype == torch.float32
+for wrong in ((x.cuda(), w), (x.cuda().double(), w.cuda().double()), (x.cuda()[0], w.cuda())):
     try:
         fastconv.conv2d(*wrong)
     except RuntimeError:
@@ -84,6 +113,18 @@ def test_the_wheel_is_for_every_python_from_3_10_on(wheel):
 
 def test_the_installed_package_is_right_and_refuses_the_rest(installed):
     done = subprocess.run([sys.executable, "-I", "-c", USE, str(installed)], capture_output=True, text=True)
+    assert done.stdout == "all right\n", done.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    not can_measure() or torch.cuda.get_device_capability() < (8, 0),
+    reason="needs a GPU from 8.0 on, and nvcc",
+)
+def test_the_installed_package_is_right_on_a_gpu(installed):
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", USE_GPU, str(installed)], capture_output=True, text=True
+    )
     assert done.stdout == "all right\n", done.stderr
 
 
