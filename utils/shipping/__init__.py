@@ -62,13 +62,15 @@ def install_wheel(wheel: Path, folder: Path | str) -> Path:
 
 
 def _pip(command: str, *arguments: str, **variables: str) -> None:
+    # ninja, which PyTorch's build calls, lies beside Python, also where that folder is not on the PATH.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     finished = subprocess.run(
         [sys.executable, "-m", "pip", command, "--no-index", "--no-deps", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, **variables},
+        env={**os.environ, "PATH": path, **variables},
     )
     if finished.returncode:
         tail = "\n".join(finished.stdout.splitlines()[-30:])
