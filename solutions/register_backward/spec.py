@@ -38,7 +38,7 @@ def right(cell):
 
 
 def counted(cell, wanted, bias=True):
-    """How often dgrad, wgrad and bgrad are called where only `wanted` tensors want a gradient."""
+    """How often dgrad, wgrad and bgrad are called where gradients of the `wanted` tensors alone are asked."""
     calls = {name: 0 for name in ("dgrad", "wgrad", "bgrad")}
     kept = {name: cell[name] for name in calls}
 
@@ -55,8 +55,10 @@ def counted(cell, wanted, bias=True):
     finally:
         cell.update(kept)
     for ours, theirs in zip(got, expected, strict=True):
-        assert ours is not None, f"where only {' and '.join(wanted)} want a gradient, one of them gets None"
-        same(ours, theirs, f"a gradient, where only {' and '.join(wanted)} want one", 1e-4)
+        assert ours is not None, (
+            f"asked for {' and '.join(wanted)} alone, backward returns None for one of them"
+        )
+        same(ours, theirs, f"a gradient, asked for {' and '.join(wanted)} alone", 1e-4)
     return calls
 
 
@@ -64,9 +66,9 @@ def no_more_than_asked(cell):
     for wanted in (("weight", "bias"), ("input",), ("bias",), ("input", "weight")):
         calls = counted(cell, wanted)
         for name, gradient in zip(NAMES, calls, strict=True):
-            times, those = calls[gradient], " and ".join(wanted)
-            assert bool(times) == (name in wanted), (
-                f"where only {those} want a gradient, {gradient} is called {times} times"
+            called = "is called, for nobody" if calls[gradient] else "is not called"
+            assert bool(calls[gradient]) == (name in wanted), (
+                f"asked for {' and '.join(wanted)} alone, {gradient} {called}"
             )
 
 
@@ -158,7 +160,7 @@ exercise = Exercise(
         Wrong(
             "always all of them",
             replace={"if for_input:": "if True:", "if for_weight:": "if True:"},
-            because="where only weight and bias want a gradient, dgrad is called 1",
+            because="asked for weight and bias alone, dgrad is called, for nobody",
         ),
         Wrong(
             "asked in another order",
