@@ -47,3 +47,7 @@ def __getattr__(name: str):
         raise AttributeError(f"module 'kernels' has no attribute {name!r}")
     module = importlib.import_module(_PYTORCH[name])
     return module if module.__name__ == f"kernels.{name}" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from kernels import ladders
+from kernels.gradients import GRADIENTS
 
 MANY_CHANNELS = 16  # from here on Winograd's traffic is worth its fewer multiplications (times in lesson 12)
 POINTWISE_CHANNELS = 128  # with more, few warps' pixels fit beside the weights
@@ -164,8 +164,15 @@ RULES_1D: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
     ),
 )
 
-# The fastest in the simulator for nearly every layer, small and large.
-IN_THE_SIMULATOR = {"conv2d": "conv2d_gemm_double", "conv1d": "conv1d_gemm"}
+# The fastest in the simulator for small layers, as far as it is another one than on a GPU: there, threads and
+# launches cost more than memory.
+IN_THE_SIMULATOR = {
+    "conv2d": "conv2d_gemm_double",
+    "conv1d": "conv1d_gemm",
+    "conv2d_wgrad": "conv2d_wgrad_naive",
+    "conv1d_wgrad": "conv1d_wgrad_naive",
+    "bgrad": "bgrad_naive",
+}
 
 
 def choose(
@@ -198,30 +205,30 @@ def choose_conv1d(
     return _first_that_fits(RULES_1D, layer)
 
 
-def kernel_of(operator: str, first: torch.Tensor, second: torch.Tensor | None = None, **options: int) -> str:
-    """The kernel that computes an operator of `kernels.ops`, or a gradient, of float32 or float64 tensors.
+def kernels_of(
+    operator: str, first: torch.Tensor, second: torch.Tensor | None = None, **options: int
+) -> tuple[str, ...]:
+    """The kernels that compute an operator of `kernels.ops` in float32 or float64, the fastest first.
 
-    float64 is for checks of gradients: one thread per result does. Of the simulator's time the least is
-    taken by kernels that do the most with a thread, whatever they are on a GPU.
+    What a kernel takes its launcher knows best: a shape that it refuses is for the next. The last is the
+    one with one thread per result, which takes all, and float64 too. Kernels that add up in no fixed order,
+    by atomicAdd, are left out.
 
     Args:
         operator: as in the names of kernels: "conv2d", "conv1d_dgrad".
         first, second: the launcher's tensors. Of a convolution, `options` are stride, padding and dilation.
     """
-    exact = first.dtype == torch.float64
-    if operator not in ("conv2d", "conv1d"):
-        tiled = f"{operator}_tiled"
-        return tiled if not exact and tiled in _kernels() else f"{operator}_naive"
-    if exact:
-        return f"{operator}_direct"
-    if not first.is_cuda:
-        return IN_THE_SIMULATOR[operator]
-    return (choose if operator == "conv2d" else choose_conv1d)(first, second, **options).kernel
-
-
-@functools.cache
-def _kernels() -> frozenset[str]:
-    return frozenset(ladders.names())
+    if first.dtype == torch.float64:
+        fast = []
+    elif not first.is_cuda and operator in IN_THE_SIMULATOR:
+        fast = [IN_THE_SIMULATOR[operator]]
+    elif operator in GRADIENTS:
+        ladder = [rung for rung in GRADIENTS[operator] if rung.deterministic and rung.runs_on(_sm(first))]
+        fast = [rung.name for rung in reversed(ladder)]
+    else:
+        fast = [(choose if operator == "conv2d" else choose_conv1d)(first, second, **options).kernel]
+    simple = f"{operator}_naive" if operator in GRADIENTS else f"{operator}_direct"
+    return tuple(dict.fromkeys([*fast, simple]))
 
 
 def _first_that_fits(rules: tuple, layer: Layer) -> Choice | None:
