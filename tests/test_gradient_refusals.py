@@ -110,7 +110,7 @@ def assert_right_or(words, rung, case):
     else:
         arguments = [grad_output, integers(case.N, case.C, *case.size), *case.taps, *case.options.values()]
     try:
-        actual = kernels.load(rung.name, backend="simulator")(*arguments)
+        actual = kernels.load(rung.name, backend="simulator", checked=False)(*arguments)
     except RuntimeError as error:
         assert re.search(words, str(error)), error
         return
@@ -121,9 +121,7 @@ def assert_right_or(words, rung, case):
 CONVOLVED = [rung for rung in RUNGS if kernels.operator(rung.name) != "bgrad"]
 
 
-@pytest.mark.parametrize(
-    "option", [{"stride": 2**28}, {"dilation": 2**28}, {"stride": 4097}, {"padding": 300}]
-)
+@pytest.mark.parametrize("option", [{"stride": 2**28}, {"dilation": 2**28}, {"stride": 101}, {"padding": 70}])
 @pytest.mark.parametrize("rung", CONVOLVED, ids=lambda rung: rung.name)
 def test_extreme_options(rung, option):
     dims = 1 if rung.name.startswith("conv1d") else 2

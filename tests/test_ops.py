@@ -146,6 +146,9 @@ def test_a_wrong_shape_without_data_is_found(monkeypatch):
         torch.library.opcheck(torch.ops.conv_course.conv2d.default, tuple(tensors(2)))
 
 
+@pytest.mark.skipif(
+    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13), reason="opcheck did not compare strides yet"
+)
 def test_a_result_in_another_memory_format_is_found(monkeypatch):
     corrupt(monkeypatch, "conv2d", lambda y: y.contiguous(memory_format=torch.channels_last))
     with pytest.raises(OpCheckError, match="[Ss]tride"):
