@@ -98,7 +98,10 @@ def installed(wheel, tmp_path_factory):
 
 
 def test_the_package_ships_the_course_s_kernel_unchanged(package):
-    assert (package / "csrc" / "conv2d_window.cu").read_text() == kernels.source("conv2d_window")
+    for name in ("conv2d_window.cu", "conv.h", "ptx.h"):
+        source = (kernels.FOLDER if name.endswith(".cu") else kernels.INCLUDE) / name
+        assert (package / "csrc" / name).read_text() == source.read_text()
+        assert not (shipping.TEMPLATE / "csrc" / name).exists(), "a second copy"
     assert not list(package.rglob("__pycache__"))
 
 
