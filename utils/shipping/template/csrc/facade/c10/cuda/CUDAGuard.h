@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 #include <torch/csrc/stable/accelerator.h>
 #include <torch/csrc/stable/device.h>
+#include <torch/csrc/stable/macros.h>
 
 #define C10_CUDA_CHECK STD_CUDA_CHECK
 #define C10_CUDA_KERNEL_LAUNCH_CHECK STD_CUDA_KERNEL_LAUNCH_CHECK
