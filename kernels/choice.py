@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import torch
 
 from kernels import ladders
+from kernels.gradients import GRADIENTS
 
 MANY_CHANNELS = 16  # from here on Winograd's traffic is worth its fewer multiplications (times in lesson 12)
 POINTWISE_CHANNELS = 128  # with more, few warps' pixels fit beside the weights
 MOST_TAPS = 15  # of a filter's row or column, for the kernels that keep a bit for each
 SHARED_FLOATS = 24_000  # that a block may have on every GPU with cp.async
+SMALL_SHARED_FLOATS = 16_000  # and on every GPU
 FEW_CHANNELS = 4  # of the input: a product over them alone leaves most of a matrix tile empty
 
 
@@ -64,6 +66,10 @@ class Layer:
         h = 3 * self.stride + self._reach(self.R)
         w = 55 * self.stride + self._reach(self.S) + 8
         return self.few_images and h * w + filters * self.R * self.S <= SHARED_FLOATS
+
+    def row(self, outputs: int) -> int:
+        """Inputs below so many outputs of a row."""
+        return (outputs - 1) * self.stride + self._reach(self.S)
 
     def _reach(self, taps: int) -> int:
         return self.dilation * (taps - 1) + 1
@@ -139,6 +145,35 @@ RULES: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
     ),
 )
 
+# The same for one dimension.
+RULES_1D: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
+    (
+        "conv1d_window",
+        lambda x: x.N <= 65_535 and 2 * (x.row(112) + 6 + 128 * x.S) <= SHARED_FLOATS,
+        "register tiles, fed from two windows of the input in shared memory",
+    ),
+    (
+        "conv1d_registers",
+        lambda x: x.N <= 65_535 and 1.04 * x.row(256) + 68 * x.S <= SMALL_SHARED_FLOATS,
+        "register tiles, on a GPU without cp.async",
+    ),
+    (
+        "conv1d_gemm",
+        lambda x: True,
+        "the implicit GEMM, for any shape",
+    ),
+)
+
+# The fastest in the simulator for small layers, as far as it is another one than on a GPU: there, threads and
+# launches cost more than memory.
+IN_THE_SIMULATOR = {
+    "conv2d": "conv2d_gemm_double",
+    "conv1d": "conv1d_gemm",
+    "conv2d_wgrad": "conv2d_wgrad_naive",
+    "conv1d_wgrad": "conv1d_wgrad_naive",
+    "bgrad": "bgrad_naive",
+}
+
 
 def choose(
     input: torch.Tensor,
@@ -152,15 +187,57 @@ def choose(
 ) -> Choice:
     """The kernel that `conv2d` would take for these arguments; see there for them and for what is refused."""
     layer = _layer(input, weight, stride, padding, dilation, groups, precision)
-    for name, fits, why in RULES:
+    found = _first_that_fits(RULES, layer)
+    if found is None:
+        raise ValueError(
+            f"no kernel of the course does a filter of {layer.R}x{layer.S} with stride {stride} and dilation"
+            f" {dilation} in {layer.precision} on a GPU of compute capability {layer.sm / 10}"
+        )
+    return found
+
+
+def choose_conv1d(
+    input: torch.Tensor, weight: torch.Tensor, *, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> Choice:
+    """The fastest kernel for a float32 input N x C x L and a weight K x C x S, of one or more elements."""
+    (N, C, _), (K, _, S) = input.shape, weight.shape
+    layer = Layer(N, C, K, 1, S, stride, padding, dilation, 1, "fp32", _sm(input))
+    return _first_that_fits(RULES_1D, layer)
+
+
+def kernels_of(
+    operator: str, first: torch.Tensor, second: torch.Tensor | None = None, **options: int
+) -> tuple[str, ...]:
+    """The kernels that compute an operator of `kernels.ops` in float32 or float64, the fastest first.
+
+    What a kernel takes its launcher knows best: a shape that it refuses is for the next. The last is the
+    one with one thread per result, which takes all, and float64 too. Kernels that add up in no fixed order,
+    by atomicAdd, are left out.
+
+    Args:
+        operator: as in the names of kernels: "conv2d", "conv1d_dgrad".
+        first, second: the launcher's tensors. Of a convolution, `options` are stride, padding and dilation.
+    """
+    if first.dtype == torch.float64:
+        fast = []
+    elif not first.is_cuda and operator in IN_THE_SIMULATOR:
+        fast = [IN_THE_SIMULATOR[operator]]
+    elif operator in GRADIENTS:
+        ladder = [rung for rung in GRADIENTS[operator] if rung.deterministic and rung.runs_on(_sm(first))]
+        fast = [rung.name for rung in reversed(ladder)]
+    else:
+        fast = [(choose if operator == "conv2d" else choose_conv1d)(first, second, **options).kernel]
+    simple = f"{operator}_naive" if operator in GRADIENTS else f"{operator}_direct"
+    return tuple(dict.fromkeys([*fast, simple]))
+
+
+def _first_that_fits(rules: tuple, layer: Layer) -> Choice | None:
+    for name, fits, why in rules:
         rung = ladders.rung(name)
         exact_enough = layer.precision == "tf32" and "fp32" in rung.precisions
         if rung.runs_on(layer.sm) and (layer.precision in rung.precisions or exact_enough) and fits(layer):
             return Choice(name, rung.layout, why)
-    raise ValueError(
-        f"no kernel of the course does a filter of {layer.R}x{layer.S} with stride {stride} and dilation"
-        f" {dilation} in {layer.precision} on a GPU of compute capability {layer.sm / 10}"
-    )
+    return None
 
 
 def conv2d(
@@ -229,8 +306,13 @@ def _layer(input, weight, stride, padding, dilation, groups, precision) -> Layer
         raise ValueError(
             f"groups = {groups}: the course's kernels do 1, or one filter a channel, 3x3, stride 1, float32"
         )
-    sm = 80  # of the simulator: it does not have what came later
-    if input.is_cuda:
-        major, minor = torch.cuda.get_device_capability(input.device)
-        sm = 10 * major + minor
-    return Layer(input.shape[0], C, K, R, S, stride, padding, dilation, groups, precision or wanted[0], sm)
+    precision = precision or wanted[0]
+    return Layer(input.shape[0], C, K, R, S, stride, padding, dilation, groups, precision, _sm(input))
+
+
+def _sm(tensor: torch.Tensor) -> int:
+    """The compute capability of a tensor's GPU, 80 for 8.0."""
+    if not tensor.is_cuda:
+        return 80  # of the simulator: it does not have what came later
+    major, minor = torch.cuda.get_device_capability(tensor.device)
+    return 10 * major + minor

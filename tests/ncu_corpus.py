@@ -826,35 +826,35 @@ asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(to), "l"(x + 2 * l
 asm volatile("cp.async.wait_all;" ::: "memory");
 __syncthreads();
 y[i] = tile[4 * lane];
-//# ptx_copy_16_bytes_from_apart
+//# ptx_copy_16_bytes_from_apart: differs: lanes whose places do not lie side by side are copied apart
 __shared__ __align__(16) float tile[128];
 const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 4 * lane);
 asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(x + 12 * lane + 4) : "memory");
 asm volatile("cp.async.wait_all;" ::: "memory");
 __syncthreads();
 y[i] = tile[4 * lane];
-//# ptx_copy_16_bytes_to_every_other
+//# ptx_copy_16_bytes_to_every_other: differs: lanes whose places do not lie side by side are copied apart
 __shared__ __align__(16) float tile[256];
 const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 8 * lane);
 asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(x + 4 * lane) : "memory");
 asm volatile("cp.async.wait_all;" ::: "memory");
 __syncthreads();
 y[i] = tile[8 * lane];
-//# ptx_copy_16_bytes_to_padded_rows
+//# ptx_copy_16_bytes_to_padded_rows: differs: lanes whose places do not lie side by side are copied apart
 __shared__ __align__(16) float tile[1152];
 const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 36 * lane);
 asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(x + 4 * lane) : "memory");
 asm volatile("cp.async.wait_all;" ::: "memory");
 __syncthreads();
 y[i] = tile[36 * lane];
-//# ptx_copy_16_bytes_to_a_column
+//# ptx_copy_16_bytes_to_a_column: differs: lanes whose places do not lie side by side are copied apart
 __shared__ __align__(16) float tile[1024];
 const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 32 * lane);
 asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(x + 4 * lane) : "memory");
 asm volatile("cp.async.wait_all;" ::: "memory");
 __syncthreads();
 y[i] = tile[32 * lane];
-//# ptx_copy_by_some_lanes
+//# ptx_copy_by_some_lanes: differs: some lanes alone are copied apart
 __shared__ __align__(16) float tile[128];
 const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 4 * lane);
 if ((int)x[i] % 3 == 0)

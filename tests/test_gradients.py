@@ -21,7 +21,7 @@ from utils.check_gradients import (
 from utils.errors import KernelError
 from utils.inline import load_inline
 from utils.ladder import check_rung
-from utils.timing import can_measure
+from utils.timing import can_measure, lacking
 
 RUNGS = [rung for ladder in GRADIENTS.values() for rung in ladder]
 CHECKS = {name: getattr(check_gradients, f"check_{name}") for name in GRADIENTS}
@@ -41,6 +41,8 @@ def test_right(rung, capsys):
 @pytest.mark.skipif(not can_measure(), reason="needs a GPU and nvcc")
 @pytest.mark.parametrize("rung", [*RUNGS, *FORWARD], ids=lambda rung: rung.name)
 def test_right_on_a_gpu(rung, capsys):
+    if reason := lacking(rung):
+        pytest.skip(reason)
     check_rung(rung, kernels.load(rung.name, backend="cuda"))
 
 

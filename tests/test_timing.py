@@ -386,3 +386,23 @@ def test_bench_on_the_gpu():
     assert all(r["ms"] > 0 for r in rows) and rows[2]["max_rel_err"] < 1e-5
     timings = compare_with_cudnn(small, ["conv2d_naive"], budget=0.2)
     assert timings.live and torch.cuda.get_device_name() in str(timings)
+
+
+def test_what_an_old_gpu_lacks_is_left_out_of_a_comparison(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(timing, "compute_capability", lambda: 75)
+    monkeypatch.setattr(timing, "can_measure", lambda: True)
+    monkeypatch.setattr(timing, "machine", lambda: MACHINE)
+    monkeypatch.setattr(kernels, "load", lambda name: name)
+    monkeypatch.setattr(
+        timing, "bench", lambda fns, workload, precision, **_: asked.append((precision, fns)) or []
+    )
+    compare_with_cudnn("alexnet_conv1", ["conv2d_naive", "conv2d_gemm_async", "conv2d_mma"])
+    assert asked == [("fp32", {"conv2d_naive": "conv2d_naive"})]
+    said = capsys.readouterr().out
+    assert "conv2d_gemm_async is not measured here: it needs compute capability 8.0" in said
+    assert "conv2d_mma is not" in said
+    asked.clear()
+    timing.bench_ladder({"conv2d_mma": "mine"}, "alexnet_conv1")
+    assert [precision for precision, _ in asked] == ["fp32"]

@@ -206,7 +206,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     if "fp32" not in arguments.precisions:
         gradients = []
-    budgets = (0.01, 0.01) if arguments.dry else (0.3, 0.2) if arguments.quick else (2.0, 0.8)
+    budgets = (0.01, 0.01) if arguments.dry else (0.3, 0.2) if arguments.quick else (2.0, 0.6)
     ceilings: dict[str, float] = {}
     timer = None
 

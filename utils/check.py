@@ -193,10 +193,10 @@ def check_conv2d(fn: Callable, cases: Iterable[Case] | None = None, **flags: Any
             refusals = False for a kernel that need not refuse what it cannot do (other dtypes, tensors that
             are not contiguous, channels that do not match); empty_batch = False for one that need not take
             an empty batch; channels_last = True for a kernel whose input and weight are in that layout: it
-            gets them so, and has to refuse contiguous NCHW; precision = "tf32" or "bf16" for a kernel that
-            computes in it ("bf16" makes its tensors bfloat16); rounding, a `kernels.Rounding` for another
-            allowed error; taps = (R, S), the only size of filter that it takes: cases get that one; tile,
-            for a launcher with a choice of tiles.
+            gets them so, and has to refuse contiguous NCHW; precision = "tf32", "bf16" or "fp64" for a kernel
+            that computes in it (the last two make its tensors bfloat16 or float64); rounding, a
+            `kernels.Rounding` for another allowed error; taps = (R, S), the only size of filter that it
+            takes: cases get that one; tile, for a launcher with a choice of tiles.
 
     Prints one line per group of cases. Raises `CheckError` at the first wrong result, with the case, the
     first wrong index, the expected and the actual value; a `KernelError` of the kernel passes through.

@@ -42,7 +42,7 @@ def refusals_of(kernel: str, workload: Workload) -> Iterator[None]:
     """What a launcher throws becomes `Refused`; a KernelError and a lack of memory stay as they are."""
     try:
         yield
-    except (KernelError, torch.cuda.OutOfMemoryError):
+    except (KernelError, torch.cuda.OutOfMemoryError, Refused):
         raise
     except RuntimeError as error:
         raise Refused(kernel, workload.name, error) from error
@@ -109,22 +109,11 @@ def bench(
     workload = find_workload(workload)
     dtype = find_precision(precision).dtype
     if timer is None:
-        if not torch.cuda.is_available():
-            raise RuntimeError(
-                "bench needs an NVIDIA GPU, and PyTorch sees none here. show_timings() shows what was"
-                " recorded on one; profile() counts a kernel's memory accesses on any machine."
-            )
-        for name, fn in fns.items():
-            if getattr(fn, "backend", "cuda") == "simulator":
-                raise ValueError(
-                    f"{name} was built for the simulator, whose speed says nothing about a GPU's:"
-                    " build it with backend='cuda'"
-                )
-        timer = CudaTimer()
+        timer = gpu_timer("bench", "show_timings", fns)
 
     inputs = _inputs(workload, dtype, timer)
     layouts = in_layouts(inputs)
-    contenders = [kernel_contender(name, fn, workload, precision, layouts, timer) for name, fn in fns.items()]
+    contenders = [_kernel(name, fn, workload, precision, layouts, timer) for name, fn in fns.items()]
     for kind in [precision] + (["tf32"] if with_tf32 and precision == "fp32" else []):
         contenders += [_cudnn(workload, kind, layout, sets) for layout, sets in layouts.items()]
     judge = Judge(workload, *inputs[0])
@@ -137,6 +126,22 @@ def bench(
     return _rows(workload, contenders, ceilings)
 
 
+def gpu_timer(caller: str, instead: str, fns: Mapping[str, Callable]) -> CudaTimer:
+    """A timer for kernels built for this machine's GPU; without one, `instead` shows what was recorded."""
+    if not torch.cuda.is_available():
+        raise RuntimeError(
+            f"{caller} needs an NVIDIA GPU, and PyTorch sees none here. {instead}() shows what was"
+            " recorded on one; profile() counts a kernel's memory accesses on any machine."
+        )
+    for name, fn in fns.items():
+        if getattr(fn, "backend", "cuda") == "simulator":
+            raise ValueError(
+                f"{name} was built for the simulator, whose speed says nothing about a GPU's:"
+                " build it with backend='cuda'"
+            )
+    return CudaTimer()
+
+
 def bench_ladder(fns: Mapping[str, Callable], workload: Workload | str, *, budget: float = 2.0) -> list[dict]:
     """`bench` in every precision that any of the kernels computes in, each kernel in its own; fp32 always."""
     members = {
@@ -145,7 +150,7 @@ def bench_ladder(fns: Mapping[str, Callable], workload: Workload | str, *, budge
     }
     rows = []
     for precision, its in members.items():
-        if its or precision == "fp32":
+        if (its or precision == "fp32") and has_precision(precision):
             rows += bench(its, workload, precision, budget=budget, with_tf32=not members["tf32"])
     return rows
 
@@ -245,7 +250,7 @@ def in_layouts(inputs: list[tuple[torch.Tensor, ...]]) -> dict[str, list[tuple[t
     return {"NCHW": inputs, "channels_last": last}
 
 
-def kernel_contender(
+def _kernel(
     name: str, fn: Callable, workload: Workload, precision: str, layouts: dict, timer: Any
 ) -> Contender:
     rung = kernels.rung(name)
@@ -260,6 +265,7 @@ def kernel_contender(
 
 
 def options_of(workload: Workload) -> dict[str, int]:
+    """Its stride, padding and dilation, by name."""
     return {"stride": workload.stride, "padding": workload.padding, "dilation": workload.dilation}
 
 
@@ -458,7 +464,7 @@ def compare_with_cudnn(
     """
     workload = find_workload(workload)
     if can_measure():
-        fns = dict(kernels) if isinstance(kernels, Mapping) else {name: _load(name) for name in kernels}
+        fns = dict(kernels) if isinstance(kernels, Mapping) else _load(kernels)
         try:
             return Timings(machine(), bench_ladder(fns, workload, budget=budget), live=True)
         except (MemoryError, torch.cuda.OutOfMemoryError) as error:
@@ -466,8 +472,15 @@ def compare_with_cudnn(
     return show_timings(workload.name, list(kernels))
 
 
-def _load(name: str) -> Callable:
-    return kernels.load(name)
+def _load(names: Iterable[str]) -> dict[str, Callable]:
+    """Launchers by name, of those kernels that this machine's GPU has the instructions for."""
+    launchers = {}
+    for name in names:
+        if reason := lacking(kernels.rung(name)):
+            print(f"{name} is not measured here: {reason}")
+        else:
+            launchers[name] = kernels.load(name)
+    return launchers
 
 
 def show_timings(

@@ -5,32 +5,16 @@ import re
 import torch
 
 import kernels
-from utils.check import Case
 from utils.errors import KernelError
-from utils.exercise.helpers import conv1d_on, same
+from utils.exercise.helpers import conv1d_on, many_blocks, no_race
 from utils.exercise.spec import Exercise, Wrong
 from utils.inline import load_inline
-from utils.simulator import profile, trace
+from utils.simulator import trace
 
-MANY = [  # several blocks of channels and of outputs, several steps of taps
-    Case("many channels", 3, 3, (300,), 140, (3,), bias=True),
-    Case("many channels", 2, 11, (150,), 9, (4,), stride=2, padding=3, bias=True),
-    Case("many channels", 5, 7, (40,), 200, (5,), stride=3, padding=2, dilation=2, bias=True),
-]
+CHANNELS = (3, 9, 15, 26)  # one, two, three and five steps of 16 taps
 WEIGHTS = """\
                 copy_async<16>(&filters[stage][0][f * THREADS + thread],
                                &block_filters[first_tap * (TILE_K / 4) + f * THREADS + thread]);"""
-
-
-def no_race(conv1d):
-    """One, two, three and five steps, in the simulator wherever the cell runs: a GPU hides most races."""
-    generator = torch.Generator().manual_seed(1)
-    for C in (3, 9, 15, 26):
-        x, w = (torch.randn(*shape, generator=generator) for shape in ((2, C, 70), (5, C, 3)))
-        expected = torch.nn.functional.conv1d(x.double(), w.double(), padding=1)
-        for order in ("forward", "reverse"):
-            result = profile(conv1d, x, w, padding=1, order=order).result
-            same(result, expected, f"conv1d of 2x{C}x70, 5 filters of 3", tolerance=1e-3)
 
 
 def steps_of(cell):
@@ -92,7 +76,7 @@ def as_weak_as_can_be(cell):
     assert weaker != text, "there is no wait_for_copies<...>() in the cell"
     options = {"functions": ["conv1d"], "extra_include_paths": [kernels.INCLUDE], "backend": "simulator"}
     try:
-        no_race(load_inline("weaker_wait", cuda_sources=weaker, **options).conv1d)
+        no_race(load_inline("weaker_wait", cuda_sources=weaker, **options).conv1d, CHANNELS)
     except KernelError as error:
         if error.kind == "race":
             return
@@ -121,9 +105,9 @@ exercise = Exercise(
         ("batch and channels", conv1d_on("batch and channels")),
         ("lengths around the size of a block", conv1d_on("block edges")),
         ("stride, padding, dilation", conv1d_on("stride", "padding", "dilation")),
-        ("bias, many channels", conv1d_on("bias", "many channels", more=MANY)),
+        ("bias, many channels", conv1d_on("bias", "many channels", more=many_blocks())),
         ("everything together, no images", conv1d_on("everything together", empty_batch=True, refusals=True)),
-        ("several steps, in the simulator", lambda cell: no_race(cell.conv1d)),
+        ("several steps, in the simulator", lambda cell: no_race(cell.conv1d, CHANNELS)),
         ("barriers of a block", barriers),
         ("copies before products", order),
         ("copies past the registers", past_the_registers),

@@ -2,27 +2,9 @@
 
 import torch
 
-from utils.check import Case
-from utils.exercise.helpers import conv1d_on, same
+from utils.exercise.helpers import conv1d_on, many_blocks, no_race
 from utils.exercise.spec import Exercise, Wrong
 from utils.simulator import profile, trace
-
-MANY = [  # several blocks of channels and of outputs, several steps of taps
-    Case("many channels", 3, 3, (300,), 140, (3,), bias=True),
-    Case("many channels", 2, 11, (150,), 9, (4,), stride=2, padding=3, bias=True),
-    Case("many channels", 5, 7, (40,), 200, (5,), stride=3, padding=2, dilation=2, bias=True),
-]
-
-
-def no_race(cell):
-    """One, two and five steps, in the simulator wherever the cell runs: a GPU hides most races."""
-    generator = torch.Generator().manual_seed(1)
-    for C in (3, 9, 26):
-        x, w = (torch.randn(*shape, generator=generator) for shape in ((2, C, 70), (5, C, 3)))
-        expected = torch.nn.functional.conv1d(x.double(), w.double(), padding=1)
-        for order in ("forward", "reverse"):
-            result = profile(cell.conv1d, x, w, padding=1, order=order).result
-            same(result, expected, f"conv1d of 2x{C}x70, 5 filters of 3", tolerance=1e-3)
 
 
 def steps_of(cell):
@@ -94,9 +76,9 @@ exercise = Exercise(
         ("batch and channels", conv1d_on("batch and channels")),
         ("lengths around the size of a block", conv1d_on("block edges")),
         ("stride, padding, dilation", conv1d_on("stride", "padding", "dilation")),
-        ("bias, many channels", conv1d_on("bias", "many channels", more=MANY)),
+        ("bias, many channels", conv1d_on("bias", "many channels", more=many_blocks())),
         ("everything together, no images", conv1d_on("everything together", empty_batch=True, refusals=True)),
-        ("no race, in the simulator", no_race),
+        ("no race, in the simulator", lambda cell: no_race(cell.conv1d, (3, 9, 26))),
         ("barriers of a block", barriers),
         ("loads, products, stores", order),
         ("two buffers", two_buffers),

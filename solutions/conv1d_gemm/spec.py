@@ -2,16 +2,9 @@
 
 import torch
 
-from utils.check import Case
-from utils.exercise.helpers import conv1d_on
+from utils.exercise.helpers import conv1d_on, many_blocks
 from utils.exercise.spec import Exercise, Wrong
 from utils.simulator import profile
-
-MANY = [  # several blocks of channels and of outputs, which begin within an image; several steps of taps
-    Case("many channels", 3, 3, (300,), 140, (3,), bias=True),
-    Case("many channels", 2, 11, (150,), 9, (4,), stride=2, padding=3, bias=True),
-    Case("many channels", 5, 7, (40,), 200, (5,), stride=3, padding=2, dilation=2, bias=True),
-]
 
 
 def per_product(cell):
@@ -69,7 +62,7 @@ exercise = Exercise(
         ("lengths around the size of a block", conv1d_on("block edges")),
         ("stride", conv1d_on("stride")),
         ("padding, dilation", conv1d_on("padding", "dilation")),
-        ("bias, many channels", conv1d_on("bias", "many channels", more=MANY)),
+        ("bias, many channels", conv1d_on("bias", "many channels", more=many_blocks())),
         ("everything together, no images", conv1d_on("everything together", empty_batch=True, refusals=True)),
         ("requests a product", requests),
         ("wavefronts a product", wavefronts),

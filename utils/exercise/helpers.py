@@ -16,12 +16,41 @@ def quietly(check: Callable, launcher: Callable, cases: Iterable, **flags: bool)
         check(launcher, cases=list(cases), **flags)
 
 
+def many_blocks() -> list:
+    """Cases of several blocks of channels and outputs, which begin within an image; several steps of taps."""
+    from utils.check import Case  # here, as in `call`
+
+    group = "many channels"
+    return [
+        Case(group, 3, 3, (300,), 140, (3,), bias=True),
+        Case(group, 2, 11, (150,), 9, (4,), stride=2, padding=3, bias=True),
+        Case(group, 5, 7, (40,), 200, (5,), stride=3, padding=2, dilation=2, bias=True),
+    ]
+
+
 def conv1d_on(*groups: str, more: Iterable = (), **flags: bool) -> Callable:
     """A check of a cell's conv1d: on the cases of these groups, of `conv1d_cases()` and of `more`."""
     from utils.check import check_conv1d, conv1d_cases  # here, as in `call`
 
     chosen = [case for case in [*conv1d_cases(), *more] if case.group in groups]
     return lambda cell: quietly(check_conv1d, cell.conv1d, chosen, **flags)
+
+
+def no_race(launcher: Callable, channels: Iterable[int]) -> None:
+    """Run a conv1d that works in steps of 16 taps on layers of so many channels, in two orders of threads.
+
+    In the simulator, wherever the cell runs: a GPU hides most races. Raises KernelError for a race,
+    AssertionError for a wrong result.
+    """
+    from utils.simulator import profile  # here, as in `call`
+
+    generator = torch.Generator().manual_seed(1)
+    for C in channels:
+        x, w = (torch.randn(*shape, generator=generator) for shape in ((2, C, 70), (5, C, 3)))
+        expected = torch.nn.functional.conv1d(x.double(), w.double(), padding=1)
+        for order in ("forward", "reverse"):
+            result = profile(launcher, x, w, padding=1, order=order).result
+            same(result, expected, f"conv1d of 2x{C}x70, 5 filters of 3", tolerance=1e-3)
 
 
 def full_warps(launch) -> None:

@@ -87,11 +87,11 @@ static unsigned count_passes(uint32_t mask, const uint64_t* addresses, unsigned 
 
 // Passes through shared memory. Accesses of 8 and 16 bytes are served by half and quarter warps. Two of these
 // load together where all lanes of the warp agree with their neighbours, or all with the next but one; stores
-// never do. A compare-and-swap reads in one pass and writes in another.
+// and rows of matrices (ldmatrix) never do. A compare-and-swap reads in one pass and writes in another.
 static unsigned count_wavefronts(uint32_t mask, const uint64_t* addresses, unsigned bytes, Access access,
-                                 unsigned* ideal) {
+                                 bool rows_of_matrix, unsigned* ideal) {
     unsigned group = bytes == 16 ? 8 : bytes == 8 ? 16 : 32;
-    if (group < 32 && access == kLoad &&
+    if (group < 32 && access == kLoad && !rows_of_matrix &&
         (partners_agree(mask, addresses, 1) || partners_agree(mask, addresses, 2)))
         group *= 2;
     unsigned total = 0, least = 0;
@@ -111,7 +111,7 @@ void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* add
         return process_copying(warp, mask, static_cast<int>(word & 7), addresses);
     const Access access = static_cast<Access>(word & 3);
     const Space space = static_cast<Space>(word >> 2 & 1);
-    const unsigned bytes = 1u << (word >> 3 & 7);
+    const unsigned width = word >> 3 & 7, bytes = bytes_of_width(width);
     const uint32_t pc = static_cast<uint32_t>(word >> 24);
     const uint32_t what = uint32_t(space) << 8 | access;
 
@@ -132,7 +132,7 @@ void Worker::process(int warp, uint32_t mask, uint64_t word, const uint64_t* add
         if ((!apart || !uneven) && bytes == 4 && access < kAtomic)
             wavefronts = ideal = 1;
         else
-            wavefronts = count_wavefronts(mask, addresses, bytes, access, &ideal);
+            wavefronts = count_wavefronts(mask, addresses, bytes, access, width == kRowOfMatrix, &ideal);
     }
     c->requests += 1;
     c->sectors += sectors;

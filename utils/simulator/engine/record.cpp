@@ -14,7 +14,7 @@ static inline uint64_t kind_of(Access access, unsigned size_log2) {
 // The slow path of cell/hot.cpp's sim_access: a region not touched lately, memory that is not counted, or an
 // error.
 void Worker::record(uintptr_t address, unsigned size_log2, Access access, uint64_t pc) {
-    const unsigned bytes = 1u << size_log2;
+    const unsigned bytes = bytes_of_width(size_log2);
     Thread* t = current_thread();
     const SimRecent* r = nullptr;
     if (!t->stack->contains(reinterpret_cast<void*>(address)) && !context->in_module(address))

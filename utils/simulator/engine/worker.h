@@ -14,8 +14,10 @@ namespace sim {
 
 enum State : uint8_t { kReady, kFull, kAtBarrier, kAtWarp, kAtGate, kDone };
 
-constexpr uint64_t kMemory = 0x80;   // bit of a trace word's kind: an access, not a basic block
-constexpr uint64_t kCopying = 0x38;  // in place of the access's width: what the lane does with its copies
+constexpr uint64_t kMemory = 0x80;    // bit of a trace word's kind: an access, not a basic block
+constexpr uint64_t kCopying = 0x38;   // in place of the access's width: what the lane does with its copies
+constexpr unsigned kRowOfMatrix = 5;  // a width too: 16 bytes, loaded by ldmatrix
+inline unsigned bytes_of_width(unsigned width) { return width == kRowOfMatrix ? 16 : 1u << width; }
 
 // An event of a lane between two points of synchronisation. `word` orders and identifies it: deepest call
 // first, then lowest address of code, then the call path and what it does, so that equal words are one

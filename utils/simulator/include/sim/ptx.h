@@ -75,7 +75,7 @@ SIM_RAW __attribute__((noinline)) Registers load_matrices(int count, Shared addr
     if (sim_lane() < 8u * count) {
         const void* row = sim_shared_at(address.offset, pc);
 #if defined(SIM_CHECKED)
-        sim_access_slow(row, 4, 0, pc);
+        sim_access_slow(row, 5, 0, pc);  // 5: kRowOfMatrix
 #endif
         __builtin_memcpy(matrices.row, row, 16);
     }

@@ -1,0 +1,196 @@
+"""setup_context and backward of a convolution with ReLU: right gradients, none that nobody asks for."""
+
+import torch
+
+from utils.exercise.helpers import same
+from utils.exercise.spec import Exercise, Wrong
+
+OPTIONS = ((1, 0, 1), (2, 1, 1), (3, 2, 2))  # stride, padding, dilation
+NAMES = ("input", "weight", "bias")
+
+
+def tensors(dtype=torch.float32, wanted=NAMES, bias=True):
+    """input 2 x 3 x 14, weight 4 x 3 x 3, bias 4, with requires_grad for the wanted ones."""
+    torch.manual_seed(1)
+    made = [torch.randn(shape, dtype=dtype) for shape in ((2, 3, 14), (4, 3, 3), (4,))]
+    for name, tensor in zip(NAMES, made, strict=True):
+        tensor.requires_grad_(name in wanted)
+    return (*made[:2], made[2] if bias else None)
+
+
+def gradients(cell, wanted=NAMES, options=OPTIONS[0], bias=True):
+    given = tensors(wanted=wanted, bias=bias)
+    asked = [tensor for tensor in given if tensor is not None and tensor.requires_grad]
+    real = torch.nn.functional.conv1d(*given, *options).relu()
+    factor = torch.randn(real.shape)
+    expected = torch.autograd.grad(real, asked, factor)
+    got = torch.autograd.grad(cell["conv1d_relu"](*given, *options), asked, factor, allow_unused=True)
+    return asked, given, got, expected
+
+
+def right(cell):
+    for options in OPTIONS:
+        _, _, got, expected = gradients(cell, options=options)
+        for name, ours, theirs in zip(NAMES, got, expected, strict=True):
+            what = f"the gradient of {name} with stride, padding, dilation = {', '.join(map(str, options))}"
+            assert ours is not None, f"{what} is None"
+            same(ours, theirs, what, 1e-4)
+
+
+def counted(cell, wanted, bias=True):
+    """How often dgrad, wgrad and bgrad are called where gradients of the `wanted` tensors alone are asked."""
+    calls = {name: 0 for name in ("dgrad", "wgrad", "bgrad")}
+    kept = {name: cell[name] for name in calls}
+
+    def counting(name):
+        def call(*arguments):
+            calls[name] += 1
+            return kept[name](*arguments)
+
+        return call
+
+    cell.update({name: counting(name) for name in calls})
+    try:
+        asked, given, got, expected = gradients(cell, wanted, bias=bias)
+    finally:
+        cell.update(kept)
+    for ours, theirs in zip(got, expected, strict=True):
+        assert ours is not None, (
+            f"asked for {' and '.join(wanted)} alone, backward returns None for one of them"
+        )
+        same(ours, theirs, f"a gradient, asked for {' and '.join(wanted)} alone", 1e-4)
+    return calls
+
+
+def no_more_than_asked(cell):
+    for wanted in (("weight", "bias"), ("input",), ("bias",), ("input", "weight")):
+        calls = counted(cell, wanted)
+        for name, gradient in zip(NAMES, calls, strict=True):
+            called = "is called, for nobody" if calls[gradient] else "is not called"
+            assert bool(calls[gradient]) == (name in wanted), (
+                f"asked for {' and '.join(wanted)} alone, {gradient} {called}"
+            )
+
+
+def without_bias(cell):
+    calls = counted(cell, ("input", "weight"), bias=False)
+    assert calls["bgrad"] == 0, "bgrad is called where there is no bias"
+
+
+def numerically(cell):
+    for options in OPTIONS[1:]:
+        given = tensors(torch.float64)
+        torch.autograd.gradcheck(lambda *t, o=options: cell["conv1d_relu"](*t, *o), given)
+
+
+def opcheck(cell):
+    for options in OPTIONS[1:]:
+        torch.library.opcheck(cell["conv1d_relu"], (*tensors(), *options))
+
+
+exercise = Exercise(
+    title="The backward of an op",
+    goal="register the gradients of a conv1d with ReLU, made of operators; compute only what is asked for",
+    kind="python",
+    hints=[
+        "ReLU comes last, so it is first on the way back. Where it gave zero, a small change changes nothing:"
+        " there the gradient is zero. Elsewhere it goes through as it is. Who knows where that was?",
+        "With dy for what came through: the gradient of the input needs dy and the weight, that of the weight"
+        " dy and the input, the bias's dy alone.",
+        "Tensors are kept by ctx.save_for_backward(...), the op's output too, and come back as"
+        " ctx.saved_tensors. Numbers can be attributes: ctx.options = ...",
+        "ctx.needs_input_grad has one True or False for each argument, in their order.",
+        "dgrad wants the input's length as a list, [input.shape[2]], wgrad the number of taps:"
+        " [weight.shape[2]]. Return six values: for stride, padding and dilation None.",
+    ],
+    checks=[
+        ("gradients of input, weight and bias", right),
+        ("none that nobody asks for", no_more_than_asked),
+        ("without a bias", without_bias),
+        ("gradcheck, in float64", numerically),
+        ("opcheck", opcheck),
+    ],
+    starter_fails="gradients of input, weight and bias: the gradient of input",
+    wrong=[
+        Wrong(
+            "ReLU forgotten",
+            replace={"grad_output * (output > 0)": "grad_output"},
+            because="gradients of input, weight and bias: ",
+        ),
+        Wrong(
+            "ReLU by the gradient's sign",
+            replace={"grad_output * (output > 0)": "grad_output.relu()"},
+            because="gradients of input, weight and bias: ",
+        ),
+        Wrong(
+            "the output as a factor",
+            replace={"grad_output * (output > 0)": "grad_output * output"},
+            because="gradients of input, weight and bias: ",
+        ),
+        Wrong(
+            "ReLU forgotten for the bias",
+            replace={"bgrad(dy)": "bgrad(grad_output)"},
+            because="gradients of input, weight and bias: the gradient of bias",
+        ),
+        Wrong(
+            "three gradients for six arguments",
+            replace={"grad_bias, None, None, None": "grad_bias"},
+            because="gradients of input, weight and bias: ",
+        ),
+        Wrong(
+            "in another order",
+            replace={"return grad_input, grad_weight": "return grad_weight, grad_input"},
+            because="gradients of input, weight and bias: ",
+        ),
+        Wrong(
+            "the options forgotten",
+            replace={"[weight.shape[2]], *ctx.options": "[weight.shape[2]], 1, 0, 1"},
+            because="gradients of input, weight and bias: ",
+        ),
+        Wrong(
+            "options in another order",
+            replace={"ctx.options = stride, padding, dilation": "ctx.options = stride, dilation, padding"},
+            because="gradients of input, weight and bias: ",
+        ),
+        Wrong(
+            "the length of the output",
+            replace={"[input.shape[2]]": "[grad_output.shape[2]]"},
+            because="gradients of input, weight and bias: ",
+        ),
+        Wrong(
+            "always all of them",
+            replace={"if for_input:": "if True:", "if for_weight:": "if True:"},
+            because="asked for weight and bias alone, dgrad is called, for nobody",
+        ),
+        Wrong(
+            "asked in another order",
+            replace={"for_input, for_weight, for_bias, *_": "for_weight, for_input, for_bias, *_"},
+            because="none that nobody asks for: ",
+        ),
+        Wrong(
+            "the bias always",
+            replace={"bgrad(dy) if for_bias else None": "bgrad(dy)"},
+            because="none that nobody asks for: ",
+        ),
+        Wrong(
+            "the bias never",
+            replace={"bgrad(dy) if for_bias else None": "None"},
+            because="the gradient of bias with stride, padding, dilation = 1, 0, 1 is None",
+        ),
+        Wrong(
+            "summed over the images alone",
+            replace={"bgrad(dy) if": "dy.sum(0) if"},
+            because="gradients of input, weight and bias: ",
+        ),
+        Wrong(
+            "a launcher in place of an operator",
+            replace={
+                "dgrad = torch.ops.conv_course.conv1d_dgrad": "dgrad_kernel = kernels.load("
+                '"conv1d_dgrad_naive", backend="simulator", checked=False)\n\n\n'
+                "def dgrad(grad_output, weight, size, *options):\n"
+                "    return dgrad_kernel(grad_output.contiguous(), weight, *size, *options)\n\n"
+            },
+            because="opcheck: ",
+        ),
+    ],
+)
