@@ -3,9 +3,8 @@
 // conv2d_gemm: so the pixels of the output are cut into parts, as many as it takes to fill the GPU. A block
 // multiplies one part for one tile of the result; a second kernel adds up the parts, in a fixed order: every
 // run gives the same bits.
-// - Eight lanes copy eight neighbouring pixels, and a warp four rows (channels or taps): few sectors of
-// global
-//   memory; and in shared memory, where the matrices lie pixel by pixel, 32 different banks.
+// - Eight lanes copy eight neighbouring pixels, and a warp four rows (channels or taps): few sectors; and in
+//   shared memory, where the matrices lie pixel by pixel, 32 different banks.
 // - sgemm.h has the register tile of a thread, and the pipeline.
 // Measured on an H200, 2026-11-21, float32: alexnet_conv1 1.42 ms (conv2d_wgrad_naive 91.2, _atomic 16.1,
 // cuDNN 2.43), resnet_conv1 0.571 (cuDNN 0.819), vgg_conv2 1.61 (2.16), resnet_3x3_56 0.421 (0.543), _28
