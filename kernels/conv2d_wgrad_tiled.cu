@@ -3,9 +3,8 @@
 // conv2d_gemm: so the pixels of the output are cut into parts, as many as it takes to fill the GPU. A block
 // multiplies one part for one tile of the result; a second kernel adds up the parts, in a fixed order: every
 // run gives the same bits.
-// - Eight lanes copy eight neighbouring pixels, and a warp four rows (channels or taps): few sectors of
-// global
-//   memory, and in shared memory, where the matrices lie pixel by pixel, 32 different banks.
+// - Eight lanes copy eight neighbouring pixels, and a warp four rows (channels or taps): few sectors; and in
+//   shared memory, where the matrices lie pixel by pixel, 32 different banks.
 // - sgemm.h has the register tile of a thread, and the pipeline.
 // Measured on an H200, 2026-11-21, float32: alexnet_conv1 1.42 ms (conv2d_wgrad_naive 91.2, _atomic 16.1,
 // cuDNN 2.43), resnet_conv1 0.571 (cuDNN 0.819), vgg_conv2 1.61 (2.16), resnet_3x3_56 0.421 (0.543), _28
@@ -30,8 +29,7 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
     // Four words more than needed: 8 pixels x 4 neighbouring rows are then in 32 different banks.
     __shared__ __align__(16) float gradients[STAGES][DEPTH][Tile::M + 4];
     __shared__ __align__(16) float inputs[STAGES][DEPTH][Tile::N + 4];
-    __shared__ int4
-        table[Tile::N];  // where a tap's input lies, seen from the window's corner; its row, column
+    __shared__ int4 table[Tile::N];  // where a tap's input lies, seen from the window's corner; row; column
 
     const int taps = C * R * S, tiles_t = (taps - 1) / Tile::N + 1, tiles_k = (K - 1) / Tile::M + 1;
     const int first_tap = blockIdx.x % tiles_t * Tile::N, first_k = blockIdx.x / tiles_t % tiles_k * Tile::M;
@@ -70,7 +68,8 @@ __global__ void __launch_bounds__(Tile::THREADS, BLOCKS)
             const int4 tap = table[i + my_row];
 #pragma unroll
             for (int e = 0; e < DEPTH / 8; ++e) {
-                const unsigned h = top[e] + tap.y, w = left[e] + tap.z;  // a negative one is large, too
+                // As unsigned numbers, negative ones are large, too.
+                const unsigned h = unsigned(top[e]) + tap.y, w = unsigned(left[e]) + tap.z;
                 copy_async<4>(&inputs[stage][e * 8 + my_pixel][i + my_row], corner[e] + tap.x,
                               h < H && w < W);
             }
