@@ -79,16 +79,15 @@ __global__ void __launch_bounds__(TILE_K / CHANNELS * PARTS * 128, RESIDENT)
     const uint64_t a = tile_descriptor(stages + (PIXELS + first_k) * PIECES);
     const uint64_t b = tile_descriptor(stages + first_m * PIECES);
     float sum[COLUMNS / 2] = {};
-    // With stages enough the products of the last step go on while this one's begin.
-    constexpr int PENDING = RESIDENT == 1 && STAGES > 3 ? 1 : 0, AHEAD = STAGES - 1 - PENDING;
+    constexpr int AHEAD = STAGES - 1;  // steps whose copies are under way
 #pragma unroll
     for (int i = 0; i < AHEAD; ++i) copy(i * STAGE);
     int current = 0, free = AHEAD * STAGE;
     for (int step = 0; step < steps; ++step) {
         wait_for_copies<AHEAD - 1>();  // this step's have arrived,
         show_to_wgmma();
-        wait_for_products<PENDING>();  // and older products are done:
-        __syncthreads();               // everybody's, so that their tiles are free
+        wait_for_products<0>();  // and the last step's products are done:
+        __syncthreads();         // everybody's, so that its tiles are free
         begin_products();
 #pragma unroll
         for (int i = 0; i < TAPS * PIECES / 2; ++i) {
@@ -176,11 +175,11 @@ constexpr Tile<T> tile() {
     return {kernel, TAPS, TILE_K, PIXELS, THREADS, BYTES, RESIDENT};
 }
 
-constexpr int TILES = 6;
+constexpr int TILES = 5;
 template <class T>
 constexpr Tile<T> TABLE[TILES] = {
-    tile<T, 1, 64, 128, 1, 3, 3>(), tile<T, 1, 128, 128, 1, 3, 2>(), tile<T, 1, 128, 256, 1, 4, 1>(),
-    tile<T, 3, 64, 256, 2, 2, 2>(), tile<T, 3, 64, 256, 1, 3, 1>(),  tile<T, 3, 128, 256, 1, 2, 1>(),
+    tile<T, 1, 64, 128, 1, 3, 3>(), tile<T, 1, 128, 128, 1, 3, 2>(), tile<T, 3, 64, 256, 1, 3, 1>(),
+    tile<T, 3, 64, 256, 2, 2, 2>(), tile<T, 3, 128, 256, 1, 2, 1>(),
 };
 
 int64_t tiles() { return TILES; }
@@ -192,12 +191,13 @@ static int choose(const Conv2d& size, int pieces) {
     double least = 1e300;
     for (int i = 0; i < TILES; ++i) {
         const Tile<T>& tile = TABLE<T>[i];
-        // Cycles of a step: 30 bytes are copied in one, or it is the products that take longer. To start and
-        // to end takes as long as 16 taps, less where other blocks fill it.
-        const double copies = (tile.taps * tile.channels + tile.pixels) * PIECES * 16 / 30.0;
-        const double step = std::max(copies, tile.taps * tile.channels * tile.pixels / 32.0);
-        const double steps = tile.steps(size, pieces) + 16.0 / (tile.taps * tile.resident);
-        const double time = std::ceil(double(tile.blocks(size)) / multiprocessors()) * steps * step;
+        const double waves = std::ceil(double(tile.blocks(size)) / multiprocessors());
+        // Cycles of a step, as measured: its copies, 40 bytes a cycle and SM, or its products. To start and
+        // to end takes as long as 12 taps; another block fills it.
+        const double copies = (tile.taps * tile.channels + tile.pixels) * PIECES * 16 / 40.0;
+        const double step = std::max(copies, tile.taps * tile.channels * tile.pixels / 25.0);
+        const double ends = 12.0 / (tile.taps * std::min<double>(tile.resident, waves));
+        const double time = waves * (tile.steps(size, pieces) + ends) * step;
         if (tile.takes(size) && time < least) least = time, best = i;
     }
     return best;
