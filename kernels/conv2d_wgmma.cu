@@ -1,20 +1,22 @@
 // Implicit GEMM for Hopper: the staging of conv2d_mma, multiplied by wgmma. A tile of shared memory goes to
 // the tensor cores as it lies there: no ldmatrix, no fragments, no registers but those of the sums, and while
-// one step is multiplied the threads copy the next. A warpgroup computes 64 output channels x PIXELS pixels;
-// a block has GROUPS of them, which share the pixels. TF32's tiles are floats whose last 13 bits the
-// multiplier cuts off. So the weights are scaled by 1 + 2^-11 when they are packed: an input that is cut lies
-// up to 2^-10 below its true value, then within 2^-11 on either side of it, as if it had been rounded.
-//
+// one step is multiplied the threads copy the next. TF32's tiles are floats whose last 13 bits the multiplier
+// cuts off. So the weights are scaled by 1 + 2^-11 when they are packed: an input that is cut lies up to
+// 2^-10 below its true value, then within 2^-11 on either side of it, as if it had been rounded.
+// With stride and dilation 1 three neighbouring taps of the filter share the staged pixels: for tap t the
+// tile begins t rows further down. So a step of three taps copies its pixels once. For that, positions are
+// counted with the padding between two lines of outputs (the same for both); what is computed there, and at
+// the last two positions of a tile, is dropped.
 // Measured on an H200, 2026-11-21, the packing included; cuDNN's best of both layouts in brackets. TF32:
-// vgg_conv2 0.358 ms (0.251), resnet_3x3_56 0.105 (0.078), _28 0.069 (0.057), _14 0.069 (0.054), _7 0.095
-// (0.052), pointwise 0.107 (0.081). BF16: 0.211 (0.129), 0.058 (0.044), 0.037 (0.029), 0.036 (0.031), 0.042
-// (0.032), 0.075 (0.041). On _7 100 blocks, on as many SMs, copy 460 MB from the L2 cache in 83 us: about 27
-// bytes a cycle each. Why not more is not known: on _14, by the same count, the SMs together copy nearly
-// twice as much in the same time.
-// Slower: blocks that go on to the next tile while copies are under way (0.080 on _14); the sums of a tile
-// shared by several blocks (0.088 on _7: no gain worth it); weights left as they are, both factors cut and
-// the sums scaled by (1 + 2^-11)^2 in their place (no packing, but 0.081 on _28; BF16, which packs nothing,
-// took as long as before, so numbers whose low 13 bits are zero seem to be faster to multiply).
+// vgg_conv2 0.247 ms (0.248), resnet_3x3_56 0.075 (0.078), _28 0.065 (0.056), _14 0.064 (0.053), _7 0.067
+// (0.052), pointwise 0.096 (0.080). BF16: 0.148 (0.128), 0.046 (0.045), 0.038 (0.029), 0.034 (0.031), 0.034
+// (0.031), 0.068 (0.040). With one tap a step vgg_conv2 took 0.337, copying 2.3 GB to the SMs and not 1.1,
+// and _7 0.087; _28 and _14 are as fast so. Tensor cores are busy for 55 % of vgg_conv2's time.
+// Slower: one warpgroup for 64 x 256 sums in place of two (vgg_conv2 0.255); products that go on while the
+// next step's begin, with a step less being copied (_7 0.073); TF32's sums through shared memory (vgg_conv2
+// 0.274). With one tap: blocks that go on to the next tile while copies are under way (_14 0.080); the sums
+// of a tile shared by several blocks (_7 0.088); weights left as they are, both factors cut and the sums
+// scaled by (1 + 2^-11)^2 (no packing, but _28 0.081: numbers whose low 13 bits are zero multiply faster).
 #include "channels_last.h"
 #include "wgmma.h"
 
@@ -26,8 +28,8 @@ struct Centred {
     __device__ bf16 operator()(bf16 w) const { return w; }
 };
 
-// A block computes TILE_K channels of OUTPUTS neighbouring positions, in steps of TAPS neighbouring taps of
-// the filter. Its warpgroups have CHANNELS channels of one of PARTS parts of the pixels each.
+// TILE_K channels of OUTPUTS positions a block. A warpgroup has CHANNELS of them, of one of PARTS of the
+// pixels.
 template <class T, int TAPS, int TILE_K, int PIXELS, int PARTS, int STAGES, int RESIDENT>
 __global__ void __launch_bounds__(TILE_K / CHANNELS * PARTS * 128, RESIDENT)
     conv2d_wgmma(const uint4* __restrict__ input, const uint4* __restrict__ weight,
@@ -74,8 +76,7 @@ __global__ void __launch_bounds__(TILE_K / CHANNELS * PARTS * 128, RESIDENT)
             if ((s += TAPS) >= lines.S) s = 0, ++r;
     };
 
-    const int group = threadIdx.x / 128;
-    const int first_k = group / PARTS * CHANNELS, first_m = group % PARTS * COLUMNS;
+    const int first_k = threadIdx.x / 128 / PARTS * CHANNELS, first_m = threadIdx.x / 128 % PARTS * COLUMNS;
     const uint64_t a = tile_descriptor(stages + (PIXELS + first_k) * PIECES);
     const uint64_t b = tile_descriptor(stages + first_m * PIECES);
     float sum[COLUMNS / 2] = {};
@@ -153,13 +154,13 @@ struct Tile {
         return size;
     }
     int64_t positions(const Conv2d& size) const { return int64_t(size.N) * size.P * lines(size).Q; }
+    // Three taps are neighbouring pixels. A fourth of zeros would make NaN of an infinite input.
     bool takes(const Conv2d& size) const {
-        const bool neighbours = size.stride == 1 && size.dilation == 1 && size.S % taps == 0;
-        return taps == 1 || (neighbours && positions(size) <= INT_MAX - 256);
+        const bool plain = size.stride == 1 && size.dilation == 1 && size.S % taps == 0;
+        return taps == 1 || (plain && positions(size) <= INT_MAX - 256);
     }
     int64_t blocks(const Conv2d& size) const {
-        const int outputs = pixels - taps + 1;
-        return (positions(size) + outputs - 1) / outputs * ceil_div(size.K, channels);
+        return (positions(size) + pixels - taps) / (pixels - taps + 1) * ceil_div(size.K, channels);
     }
     int steps(const Conv2d& size, int pieces) const {
         return taps == 1 ? ceil_div(size.R * size.S * pieces, PIECES)
@@ -169,10 +170,9 @@ struct Tile {
 
 template <class T, int TAPS, int TILE_K, int PIXELS, int PARTS, int STAGES, int RESIDENT>
 constexpr Tile<T> tile() {
-    constexpr int THREADS = TILE_K / CHANNELS * PARTS * 128;
     constexpr int BYTES = STAGES * (PIXELS + TAPS * TILE_K) * PIECES * 16 + 1024;
     const auto kernel = conv2d_wgmma<T, TAPS, TILE_K, PIXELS, PARTS, STAGES, RESIDENT>;
-    return {kernel, TAPS, TILE_K, PIXELS, THREADS, BYTES, RESIDENT};
+    return {kernel, TAPS, TILE_K, PIXELS, TILE_K / CHANNELS * PARTS * 128, BYTES, RESIDENT};
 }
 
 constexpr int TILES = 5;
@@ -192,8 +192,7 @@ static int choose(const Conv2d& size, int pieces) {
     for (int i = 0; i < TILES; ++i) {
         const Tile<T>& tile = TABLE<T>[i];
         const double waves = std::ceil(double(tile.blocks(size)) / multiprocessors());
-        // Cycles of a step, as measured: its copies, 40 bytes a cycle and SM, or its products. To start and
-        // to end takes as long as 12 taps; another block fills it.
+        // Cycles of a step, as measured. To start and end takes 12 taps more, unless other blocks fill it.
         const double copies = (tile.taps * tile.channels + tile.pixels) * PIECES * 16 / 40.0;
         const double step = std::max(copies, tile.taps * tile.channels * tile.pixels / 25.0);
         const double ends = 12.0 / (tile.taps * std::min<double>(tile.resident, waves));
