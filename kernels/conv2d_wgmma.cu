@@ -16,7 +16,7 @@
 // next step's begin, with a step less being copied (_7 0.073); TF32's sums through shared memory (vgg_conv2
 // 0.274). With one tap: blocks that go on to the next tile while copies are under way (_14 0.080); the sums
 // of a tile shared by several blocks (_7 0.088); weights left as they are, both factors cut and the sums
-// scaled by (1 + 2^-11)^2 (no packing, but _28 0.081: numbers whose low 13 bits are zero multiply faster).
+// scaled by (1 + 2^-11)^2 (no packing, but _28 0.081: zeros in the low 13 bits seem to multiply faster).
 #include "channels_last.h"
 #include "wgmma.h"
 
