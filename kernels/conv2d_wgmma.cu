@@ -11,7 +11,7 @@
 // vgg_conv2 0.247 ms (0.248), resnet_3x3_56 0.075 (0.078), _28 0.065 (0.056), _14 0.064 (0.053), _7 0.067
 // (0.052), pointwise 0.096 (0.080). BF16: 0.148 (0.128), 0.046 (0.045), 0.038 (0.029), 0.034 (0.031), 0.034
 // (0.031), 0.068 (0.040). With one tap a step vgg_conv2 took 0.337, copying 2.3 GB to the SMs and not 1.1,
-// and _7 0.087; _28 and _14 are as fast so. Tensor cores are busy for 55 % of vgg_conv2's time.
+// and _7 0.087; three make _28 and _14 no faster. At 0.253 ms vgg_conv2 had its tensor cores busy for 55 %.
 // Slower: one warpgroup for 64 x 256 sums in place of two (vgg_conv2 0.255); products that go on while the
 // next step's begin, with a step less being copied (_7 0.073); TF32's sums through shared memory (vgg_conv2
 // 0.274). With one tap: blocks that go on to the next tile while copies are under way (_14 0.080); the sums
