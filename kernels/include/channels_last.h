@@ -29,31 +29,56 @@ __device__ __forceinline__ Row row_of(int m, const Conv2d& size, int pieces) {
     return {((unsigned(n) * H + h0) * W + w0) * pieces, outside};
 }
 
+// Rows first, first + APART, ... The PIECES neighbouring threads that copy them share the work: each finds
+// one of PIECES.
+template <int APART, int COUNT>
+__device__ __forceinline__ void rows_of(Row (&rows)[COUNT], int first, const Conv2d& size, int pieces) {
+#pragma unroll
+    for (int i = 0; i < COUNT; i += PIECES) {
+        const Row own = row_of(first + (i + int(threadIdx.x) % PIECES) * APART, size, pieces);
+#pragma unroll
+        for (int j = 0; j < PIECES && i + j < COUNT; ++j)
+            rows[i + j] = {__shfl_sync(~0u, own.begin, j, PIECES), __shfl_sync(~0u, own.outside, j, PIECES)};
+    }
+}
+
 // Piece `piece` of row `row` of a tile. Neighbouring rows have their pieces in other orders, so that eight
 // rows of one piece, a matrix of ldmatrix, lie in different banks.
 __device__ __forceinline__ int place(int row, int piece) { return row * PIECES + (piece ^ row % PIECES); }
 
-// Before the product: rows of C channels become rows of `padded` ones, the new ones 0, each number prepared.
+// How a number is prepared for a product, if it is not.
+struct Unchanged {
+    template <class T>
+    __device__ T operator()(T x) const {
+        return x;
+    }
+};
+
+// Before the product: rows of C channels become rows of `pieces` whole pieces, what is past C 0, each number
+// prepared. A thread makes a piece.
 template <class Prepare, class T>
-__global__ void pack(const T* __restrict__ from, T* __restrict__ to, int64_t rows, int C, int padded) {
-    const int64_t row = int64_t(blockIdx.x) * blockDim.y + threadIdx.y;
-    if (row >= rows) return;
-    for (int c = threadIdx.x; c < padded; c += blockDim.x)
-        to[row * padded + c] = c < C ? Prepare()(from[row * C + c]) : T(0.0f);
+__global__ void pack(const T* __restrict__ from, uint4* __restrict__ to, unsigned all, int C, int pieces) {
+    constexpr int PER_PIECE = 16 / sizeof(T);
+    const unsigned i = blockIdx.x * blockDim.x + threadIdx.x, first = i % pieces * PER_PIECE;
+    if (i >= all) return;
+    from += size_t(i / pieces) * C + first;
+    alignas(16) T piece[PER_PIECE];
+#pragma unroll
+    for (int c = 0; c < PER_PIECE; ++c) piece[c] = first + c < C ? Prepare()(from[c]) : T(0.0f);
+    to[i] = *reinterpret_cast<const uint4*>(piece);
 }
 
 // The tensor with its channels in whole, aligned pieces. Where nothing has to change, the tensor itself.
 template <class Prepare, class T>
 torch::Tensor packed(const torch::Tensor& tensor, bool always, cudaStream_t stream) {
     constexpr int PER_PIECE = 16 / sizeof(T);
-    const int C = tensor.size(1), padded = ceil_div(C, PER_PIECE) * PER_PIECE;
+    const int C = tensor.size(1), pieces = ceil_div(C, PER_PIECE), padded = pieces * PER_PIECE;
     if (!always && padded == C && reinterpret_cast<uintptr_t>(tensor.data_ptr()) % 16 == 0) return tensor;
-    const int64_t rows = tensor.numel() / C;
+    const int64_t rows = tensor.numel() / C, all = rows * pieces;
     auto copy = torch::empty({rows, padded}, tensor.options().memory_format(torch::MemoryFormat::Contiguous));
-    const int x = padded > 16 ? 32 : padded > 8 ? 16 : padded > 4 ? 8 : 4;
-    const dim3 block(x, 256 / x);
-    pack<Prepare><<<grid_of((rows + block.y - 1) / block.y, 1, 1), block, 0, stream>>>(
-        static_cast<const T*>(tensor.data_ptr()), static_cast<T*>(copy.data_ptr()), rows, C, padded);
+    pack<Prepare><<<grid_of((all + 255) / 256, 1, 1), 256, 0, stream>>>(
+        static_cast<const T*>(tensor.data_ptr()), static_cast<uint4*>(copy.data_ptr()), unsigned(all), C,
+        pieces);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
     return copy;
 }

@@ -16,7 +16,9 @@ inline void require_wgmma(const char* what) {
 
 // A tile in shared memory, as wgmma wants it named: rows of 128 bytes, its address a multiple of 1,024, and
 // the 16-byte pieces of row r in the order piece ^ r % 8 (PTX: K-major, 128-byte swizzle; 1,024 bytes from
-// eight rows to the next). One step further along the rows, of 32 bytes, is + 2.
+// eight rows to the next). One step further along the rows, of 32 bytes, is + 2. A tile that begins a row
+// further down is + 8: the order goes by the address of a row, not by its number in the tile (so on an H200,
+// with PTX's "matrix base offset" left 0; set to the row it gave wrong results).
 __device__ __forceinline__ uint64_t tile_descriptor(const void* tile) {
     return uint64_t(1) << 62 | uint64_t(1024 >> 4) << 32 | uint64_t(1) << 16 | shared_address(tile) >> 4;
 }
