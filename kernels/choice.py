@@ -96,11 +96,7 @@ RULES: tuple[tuple[str, Callable[[Layer], bool], str], ...] = (
     ),
     (
         "conv2d_wgmma",
-        lambda x: (
-            x.C > FEW_CHANNELS
-            and max(x.R, x.S) <= MOST_TAPS
-            and (x.precision == "tf32" or x.C * x.R * x.S > 1000)
-        ),
+        lambda x: x.C > FEW_CHANNELS and max(x.R, x.S) <= MOST_TAPS,
         "many channels: Hopper's tensor cores, fed from shared memory",
     ),
     (
