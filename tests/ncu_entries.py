@@ -34,6 +34,7 @@ _COPIES = (
     " the H200 copies lanes apart and counts more sectors and wavefronts, by a rule that we have not found"
 )
 _COPIES_AND_LOADS = _COPIES + "; besides, a few wavefronts of loads that no address asks for"
+_SMALL_COPIES = "cp.async of 4 or 8 bytes: ncu counts more wavefronts and conflicts, not explained"
 _FRAGMENTS = "how WMMA loads and stores fragments is modelled: nvcc makes fewer, wider accesses"
 _BRANCHES = "nvcc takes lanes inside and outside of the input apart; " + _COPIES
 KNOWN = {
@@ -41,9 +42,14 @@ KNOWN = {
     "conv1d_mma.regular": _BRANCHES,
     "conv1d_registers.awkward": "nvcc loads lanes inside and outside of the input apart",
     "conv1d_tiled.awkward": "nvcc makes two stores of one, for lanes inside and outside of the input",
+    "conv1d_wgrad_tiled.awkward": _SMALL_COPIES,
+    "conv1d_wgrad_tiled.regular": _SMALL_COPIES,
     "conv1d_window.regular": _COPIES,
-    "conv2d_gemm_async.awkward": "copies of 4 bytes, some of nothing: ncu counts conflicts, not explained",
-    "conv2d_gemm_async.pointwise": "copies of 4 bytes, some of nothing: ncu counts conflicts, not explained",
+    "conv2d_dgrad_tiled.awkward": _SMALL_COPIES,
+    "conv2d_dgrad_tiled.pointwise": _SMALL_COPIES + "; and 1% more sectors",
+    "conv2d_dgrad_tiled.regular": _SMALL_COPIES,
+    "conv2d_gemm_async.awkward": _SMALL_COPIES,
+    "conv2d_gemm_async.pointwise": _SMALL_COPIES,
     "conv2d_mma.awkward": _COPIES,
     "conv2d_mma.awkward_bf16": _COPIES_AND_LOADS,
     "conv2d_mma.pointwise": _COPIES_AND_LOADS,
@@ -60,6 +66,9 @@ KNOWN = {
     "conv2d_pointwise.pointwise": _COPIES,
     "conv2d_rows.pointwise": "nvcc makes half as many loads as the source has",
     "conv2d_rows.regular": "nvcc makes half as many loads as the source has",
+    "conv2d_wgrad_tiled.awkward": _SMALL_COPIES,
+    "conv2d_wgrad_tiled.pointwise": _SMALL_COPIES,
+    "conv2d_wgrad_tiled.regular": _SMALL_COPIES + "; besides, a few wavefronts of loads",
     "conv2d_window.regular": _COPIES_AND_LOADS,
     "conv2d_wmma.awkward": _FRAGMENTS,
     "conv2d_wmma.pointwise": _FRAGMENTS,

@@ -92,8 +92,8 @@ def as_counts(values: dict[str, int | None]) -> dict[str, dict[str, int]]:
         return {
             "requests": sum(
                 first(
-                    f"smsp__{executed}_{op}_pred_on_any",
                     f"smsp__sass_{executed}_{op}",
+                    f"smsp__{executed}_{op}_pred_on_any",
                     f"smsp__{executed}_{op}",
                 )
                 for op in ops

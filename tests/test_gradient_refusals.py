@@ -57,7 +57,7 @@ def refusals(rung):
     other = next(name for name in ("weight", "input") if name in plain)
     tensor = plain[other]
     huge = {name: ({name: 2**40}, "must be below 536870912") for name in OPTIONS}
-    for name in set(plain) - {"grad_output", other, *OPTIONS}:
+    for name in [name for name in plain if name not in ("grad_output", other, *OPTIONS)]:
         found |= {
             f"{name} 0": ({name: 0}, "must be positive"),
             f"{name} negative": ({name: -1}, "must be positive"),
