@@ -119,7 +119,7 @@ def names_of(library: Path | str) -> Names:
 
 
 def linker_names(library: Path | str) -> tuple[str, ...]:
-    """The C++ names of `names_of` as they stand in the object file: encoded, with all their types."""
+    """The C++ names of `names_of` as they stand in the object file, for the linker: `_ZN3c10...`."""
     listed = run_compiler(["nm", "--undefined-only", str(library)], what="nm")
     found = (line.strip().partition("U ")[2] for line in listed.splitlines())
     return tuple(sorted(name for name in found if re.match(r"_ZNK?(2at|3c10|5torch)", name)))
