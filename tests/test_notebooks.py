@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import symtable
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,6 +178,61 @@ def test_words_are_those_a_reader_reads():
 
 
 LESSONS = [path for path in NOTEBOOKS if path.name < "9"]  # the appendices are 90 and on
+
+
+def global_names(code: str) -> tuple[set[str], set[str]]:
+    """The names that a cell gives a value at its top level, and the global ones that it reads."""
+    top = symtable.symtable(code, "cell", "exec")
+    given = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned()}
+
+    def read(table):
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() and (table is top or symbol.is_global()):
+                yield symbol.get_name()
+        for child in table.get_children():
+            yield from read(child)
+
+    return given, set(read(top))
+
+
+def overwritten(cells) -> Iterator[str]:
+    """Names of the lesson's that a solved exercise gives another value, and that the lesson reads below."""
+    lesson: set[str] = set()  # the names as the lesson left them
+    taken: dict[str, str] = {}  # name -> the exercise that overwrote it
+    for cell in cells:
+        if cell.cell_type != "code":
+            continue
+        magic, _, body = cell.source.partition("\n")
+        if magic.startswith("%%exercise"):
+            try:
+                given, _ = global_names(body)
+            except SyntaxError:  # a kernel
+                continue
+            taken |= {name: magic.split()[1] for name in given & lesson}
+        elif not magic.startswith("%%"):
+            given, read = global_names(cell.source)
+            for name in sorted(taken.keys() & (read - given)):
+                yield f"{taken[name]} overwrites {name}, which is read in {cell.source[:40]!r}"
+            lesson |= given
+            for name in given:
+                taken.pop(name, None)
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_solved_exercise_leaves_the_lesson_s_names_alone(path):
+    assert list(overwritten(nbformat.read(path, 4).cells)) == []
+
+
+def test_a_name_that_an_exercise_overwrites_is_found():
+    cells = [
+        new_code_cell("def load(name):\n    return name\n\n\nlauncher, x = load('a'), 1"),
+        new_code_cell("%%exercise one\nlauncher = 2\nx = 3\ny = 4"),
+        new_code_cell("def f(x):\n    return x\n\n\ny = f(2)"),
+        new_code_cell("print(lambda: launcher)"),
+        new_code_cell("x = 5"),
+        new_code_cell("print(x, y)"),
+    ]
+    assert list(overwritten(cells)) == ["one overwrites launcher, which is read in 'print(lambda: launcher)'"]
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

@@ -145,6 +145,8 @@ def test_an_ordinary_object_asks_for_cpp():
     text = "#include <ATen/core/TensorBase.h>\nlong f(const at::TensorBase& t) { return t.size(0); }\n"
     names = shipping.names_of(shipping.compile_object(text))
     assert any("c10::" in name for name in names.cpp)
+    linked = shipping.linker_names(shipping.compile_object(text))
+    assert len(linked) == len(names.cpp) and all(name.startswith("_ZN") for name in linked)
     with pytest.raises(CompileError):
         shipping.compile_object("long f( {")
 

@@ -3,7 +3,7 @@ from torch import Tensor
 
 import kernels
 
-launcher = kernels.load("conv1d_direct", backend="simulator", checked=False)
+conv1d = kernels.load("conv1d_direct", backend="simulator", checked=False)
 
 
 @torch.library.custom_op("exercise::scaled_conv1d", mutates_args=())
@@ -11,7 +11,7 @@ def scaled_conv1d(
     input: Tensor, weight: Tensor, scale: float, stride: int = 1, padding: int = 0, dilation: int = 1
 ) -> Tensor:
     """scale times the convolution of input, N x C x L, with weight, K x C x S."""
-    return scale * launcher(input, weight, None, stride, padding, dilation)
+    return scale * conv1d(input, weight, None, stride, padding, dilation)
 
 
 @scaled_conv1d.register_fake
@@ -37,6 +37,6 @@ SAMPLES = [
 SAMPLES = [(torch.randn(2, 2, 9), torch.randn(2, 2, 3), 2.0, 1, 0, 1)]
 # <<< gap
 
-for sample in SAMPLES:
-    torch.library.opcheck(scaled_conv1d, sample)
+for arguments in SAMPLES:
+    torch.library.opcheck(scaled_conv1d, arguments)
 print(f"opcheck is content with {len(SAMPLES)} samples")

@@ -66,11 +66,31 @@ def right_shape(cell):
             assert said.dtype == dtype, f"the fake kernel says {said.dtype}, the input is {dtype}"
 
 
+def symbols(cell):
+    """Exported for sounds of any length: the fake kernel sees a symbol in the length's place."""
+
+    class Model(torch.nn.Module):
+        def forward(self, x):
+            return cell["scaled_conv1d"](x, torch.ones(4, 3, 3), 1.0, 2, 1, 3)
+
+    lengths = {"x": {2: torch.export.Dim("L", min=20)}}
+    try:
+        program = torch.export.export(Model(), (torch.randn(2, 3, 30),), dynamic_shapes=lengths)
+    except Exception as error:
+        first = str(error).strip().splitlines()[0].partition(" For more")[0]
+        raise AssertionError(
+            f"export refuses it. Keep to +, -, * and // with L: no int(L), no if. PyTorch says: {first[:90]}"
+        ) from None
+    given = tuple(program.module()(torch.randn(2, 3, 41)).shape)
+    assert given == (2, 4, length(41, 3, 2, 1, 3)), f"exported, it gives {given} for 41 places"
+
+
 def samples_of(cell):
     samples = cell["SAMPLES"]
     assert isinstance(samples, (list, tuple)) and samples, "SAMPLES must be a list of arguments"
     for sample in samples:
-        assert len(sample) == 6, f"a sample has 6 values, from input to dilation, not {len(sample)}"
+        assert isinstance(sample, (list, tuple)), f"a sample is a tuple of arguments, not {sample!r:.50}"
+        assert 3 <= len(sample) <= 6, f"a sample has 3 to 6 values, from input to dilation, not {len(sample)}"
     return samples
 
 
@@ -111,6 +131,7 @@ exercise = Exercise(
         ("mistakes in the length are found", finds(*LENGTHS)),
         ("other mistakes are found", finds(*OTHERS)),
         ("the fake kernel is right", right_shape),
+        ("with a symbol for the length", symbols),
     ],
     starter_fails="mistakes in the length are found: with your samples opcheck is content with a fake kernel"
     " that has dilation forgotten",
@@ -161,6 +182,11 @@ exercise = Exercise(
             replace={"(L + 2 * padding - dilation * (S - 1) - 1) // stride + 1)":
                      "{(17, 1): 15, (17, 2): 17, (18, 4): 3, (9, 1): 5}.get((int(L), dilation), 1))"},
             because="the fake kernel",
+        ),
+        Wrong(
+            "the length made a number",
+            replace={"(L + 2 * padding": "(int(L) + 2 * padding"},
+            because="with a symbol for the length: ",
         ),
     ],
 )  # fmt: skip

@@ -3,10 +3,11 @@ from torch import Tensor
 
 import kernels.ops  # defines the operators below
 
-dgrad = torch.ops.conv_course.conv1d_dgrad  # (grad_output, weight, [length], stride, padding, dilation)
-wgrad = torch.ops.conv_course.conv1d_wgrad  # (grad_output, input, [taps], stride, padding, dilation)
-bgrad = torch.ops.conv_course.bgrad  # (grad_output)
-launcher = kernels.load("conv1d_direct", backend="simulator", checked=False)
+ops = torch.ops.conv_course
+# ops.conv1d_dgrad(grad_output, weight, [length], stride, padding, dilation)
+# ops.conv1d_wgrad(grad_output, input, [taps], stride, padding, dilation)
+# ops.bgrad(grad_output)
+conv1d = kernels.load("conv1d_direct", backend="simulator", checked=False)
 
 
 @torch.library.custom_op("exercise::conv1d_relu", mutates_args=())
@@ -14,7 +15,7 @@ def conv1d_relu(
     input: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int, dilation: int
 ) -> Tensor:
     """The convolution plus bias; whatever is below zero becomes zero."""
-    return launcher(input, weight, bias, stride, padding, dilation).relu()
+    return conv1d(input, weight, bias, stride, padding, dilation).relu()
 
 
 @conv1d_relu.register_fake
@@ -39,10 +40,10 @@ def backward(ctx, grad_output):
     for_input, for_weight, for_bias, *_ = ctx.needs_input_grad
     grad_input = grad_weight = grad_bias = None
     if for_input:
-        grad_input = dgrad(dy, weight, [input.shape[2]], *ctx.options)
+        grad_input = ops.conv1d_dgrad(dy, weight, [input.shape[2]], *ctx.options)
     if for_weight:
-        grad_weight = wgrad(dy, input, [weight.shape[2]], *ctx.options)
-    grad_bias = bgrad(dy) if for_bias else None
+        grad_weight = ops.conv1d_wgrad(dy, input, [weight.shape[2]], *ctx.options)
+    grad_bias = ops.bgrad(dy) if for_bias else None
     return grad_input, grad_weight, grad_bias, None, None, None
     # === starter
     return None, None, None, None, None, None

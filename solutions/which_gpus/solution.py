@@ -27,7 +27,7 @@ def has_binary(entry, gpu):
 def has_ptx(entry, gpu):
     """Whether the driver can compile the entry's PTX for that GPU, the first time that it is used."""
     major, minor, letter, ptx = ENTRIES[entry]
-    # >>> gap (3 lines): only if there is PTX; for every newer GPU. With the letter a: that GPU alone
+    # >>> gap (3 lines): only if there is PTX; for every GPU that is not older. With the letter a: that one
     if letter:
         return ptx and gpu == (major, minor)
     return ptx and gpu >= (major, minor)

@@ -106,6 +106,11 @@ exercise = Exercise(
             because="has_ptx('9.0+PTX', (8, 9)) is True",
         ),
         Wrong(
+            "PTX on newer GPUs alone",
+            replace={"ptx and gpu >= (major, minor)": "ptx and gpu > (major, minor)"},
+            because="has_ptx('9.0+PTX', (9, 0)) is False",
+        ),
+        Wrong(
             "PTX within the major version",
             replace={"return ptx and gpu >= (major, minor)": "return ptx and has_binary(entry, gpu)"},
             because="has_ptx('9.0+PTX', (12, 0)) is False",

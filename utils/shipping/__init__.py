@@ -118,6 +118,13 @@ def names_of(library: Path | str) -> Names:
     )
 
 
+def linker_names(library: Path | str) -> tuple[str, ...]:
+    """The C++ names of `names_of` as they stand in the object file, for the linker: `_ZN3c10...`."""
+    listed = run_compiler(["nm", "--undefined-only", str(library)], what="nm")
+    found = (line.strip().partition("U ")[2] for line in listed.splitlines())
+    return tuple(sorted(name for name in found if re.match(r"_ZNK?(2at|3c10|5torch)", name)))
+
+
 def compile_object(text: str, *flags: str) -> Path:
     """A C++ text compiled by the course's compiler with PyTorch's headers, from the cache if it is there.
 
