@@ -2,6 +2,7 @@
 
 import torch
 
+from utils.check import CheckError
 from utils.check_gradients import bgrad_cases, check_bgrad
 from utils.exercise.helpers import quietly
 from utils.exercise.spec import Exercise, Wrong
@@ -11,7 +12,19 @@ from utils.simulator import profile
 def on(*groups, **flags):
     """A check on the cases of these groups."""
     chosen = [case for case in bgrad_cases() if case.group in groups]
-    return lambda cell: quietly(check_bgrad, cell.bgrad, chosen, **flags)
+
+    def check(cell):
+        try:
+            quietly(check_bgrad, cell.bgrad, chosen, **flags)
+        except CheckError as error:
+            if "NaN" not in str(error):
+                raise
+            raise CheckError(
+                f"{error} Or some lanes miss a shuffle, and the others read from them: does an `if` stand"
+                " around it, or does a loop with a shuffle end earlier for some lanes?"
+            ) from None
+
+    return check
 
 
 def neighbours(cell):
@@ -35,8 +48,9 @@ exercise = Exercise(
         "A lane takes the pixels lane, lane + 32, lane + 64, ... of each image: a warp reads neighbours.",
         "After the loops each lane has a part. __shfl_down_sync(0xffffffff, sum, 16) gives lanes 0 to 15 the"
         " parts of lanes 16 to 31. Add, and half of the lanes hold everything. Then 8.",
-        "The steps are 16, 8, 4, 2, 1. All lanes take part in each, or the warp waits for ever: no `if`"
-        " around a shuffle. At the end lane 0 has the sum.",
+        "The steps are 16, 8, 4, 2, 1. All lanes take part in each, as the mask promises: what a lane reads"
+        " from one that does not come is undefined. So no `if` around a shuffle. At the end lane 0 has the"
+        " sum.",
     ],
     checks=[
         ("one pixel", on("one pixel")),
@@ -107,7 +121,7 @@ exercise = Exercise(
                     "if (lane < step) sum += __shfl_down_sync(0xffffffff, sum, step)"
                 )
             },
-            because="one pixel: ",
+            because="some lanes miss a shuffle",
         ),
     ],
 )
