@@ -41,6 +41,13 @@ def neighbours(cell):
     assert stores.requests <= 8, f"{stores.requests} store requests for 8 channels"
 
 
+def no_shared_memory(cell):
+    (launch,) = profile(cell.bgrad, torch.ones(1, 2, 8, 8))
+    assert not launch.shared_load.requests, (
+        f"{launch.shared_load.requests} loads of shared memory: let shuffles bring the other lanes' parts"
+    )
+
+
 exercise = Exercise(
     title="A bias's gradient by shuffles",
     goal="one warp per channel: lanes read neighbours, and five shuffles add them up",
@@ -62,6 +69,7 @@ exercise = Exercise(
             on("slices of tensors", "several blocks", empty_batch=True, refusals=True),
         ),
         ("neighbours", neighbours),
+        ("no shared memory", no_shared_memory),
     ],
     starter_fails="one pixel: bgrad",
     wrong=[
@@ -113,6 +121,17 @@ exercise = Exercise(
             "only full rounds of the loop",
             replace={"i < pixels; i += 32": "i + 32 <= pixels; i += 32"},
             because="one pixel: bgrad",
+        ),
+        Wrong(
+            "through shared memory",
+            replace={
+                "for (int step = 16; step > 0; step /= 2) sum += __shfl_down_sync(0xffffffff, sum, step);": (
+                    "__shared__ float part[WARPS][32];\n    part[threadIdx.y][lane] = sum;\n"
+                    "    __syncwarp();\n    sum = 0;\n"
+                    "    for (int i = 0; i < 32; ++i) sum += part[threadIdx.y][i];"
+                )
+            },
+            because="no shared memory: ",
         ),
         Wrong(
             "shuffles in a branch",
