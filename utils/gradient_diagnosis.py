@@ -140,14 +140,15 @@ def _dgrad_hints(outcome: GradientOutcome, actual: torch.Tensor) -> Iterator[str
     same, case = comparison(actual), outcome.case
     grad_output, weight = outcome.tensors["grad_output"], outcome.tensors["weight"]
     spatial = tuple(range(2, weight.dim()))
+    h, p, r = "hpr" if len(spatial) == 2 else "lqs"
 
     def variant(grad_output=grad_output, weight=weight, **options: int) -> torch.Tensor:
         return _scattered(grad_output, weight, case.size, **{**case.options, **options})
 
     if same(variant(weight=weight.flip(spatial))):
         yield (
-            "the filter is applied back to front: the pixel at h + padding = p * stride + r * dilation meets"
-            " weight[r]."
+            f"the filter is applied back to front: the pixel at {h} + padding = {p} * stride + {r} * dilation"
+            f" meets weight[{r}]."
         )
     if case.stride > 1:
         if same(variant(stride=1)):
@@ -157,13 +158,13 @@ def _dgrad_hints(outcome: GradientOutcome, actual: torch.Tensor) -> Iterator[str
             spread = spread.repeat_interleave(case.stride, dim)
         if same(variant(grad_output=spread, stride=1)):
             yield (
-                "outputs between two windows are taken for the one before: only where h + padding - r *"
-                " dilation is a multiple of stride is there an output that tap r connects."
+                "outputs between two windows are taken for the one before: only where"
+                f" {h} + padding - {r} * dilation is a multiple of stride is there an output that tap {r}"
+                " connects."
             )
     if case.dilation > 1 and same(variant(dilation=1)):
         yield "this is the result for dilation 1: dilation is not used, or not everywhere."
     if case.padding and same(variant(padding=0)):
-        h = "h" if len(spatial) == 2 else "l"
         yield f"pixel {h} of the input lies at {h} + padding of the padded one: padding is not added."
     if weight.shape[0] > 1:
         if same(variant(grad_output=grad_output[:, :1], weight=weight[:1])):

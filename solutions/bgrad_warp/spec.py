@@ -2,6 +2,7 @@
 
 import torch
 
+from utils.check import CheckError
 from utils.check_gradients import bgrad_cases, check_bgrad
 from utils.exercise.helpers import quietly
 from utils.exercise.spec import Exercise, Wrong
@@ -11,7 +12,19 @@ from utils.simulator import profile
 def on(*groups, **flags):
     """A check on the cases of these groups."""
     chosen = [case for case in bgrad_cases() if case.group in groups]
-    return lambda cell: quietly(check_bgrad, cell.bgrad, chosen, **flags)
+
+    def check(cell):
+        try:
+            quietly(check_bgrad, cell.bgrad, chosen, **flags)
+        except CheckError as error:
+            if "NaN" not in str(error):
+                raise
+            raise CheckError(
+                f"{error} Or some lanes miss a shuffle, and the others read from them: does an `if` stand"
+                " around it, or does a loop with a shuffle end earlier for some lanes?"
+            ) from None
+
+    return check
 
 
 def neighbours(cell):
@@ -28,6 +41,13 @@ def neighbours(cell):
     assert stores.requests <= 8, f"{stores.requests} store requests for 8 channels"
 
 
+def no_shared_memory(cell):
+    (launch,) = profile(cell.bgrad, torch.ones(1, 2, 8, 8))
+    assert not launch.shared_load.requests, (
+        f"{launch.shared_load.requests} loads of shared memory: let shuffles bring the other lanes' parts"
+    )
+
+
 exercise = Exercise(
     title="A bias's gradient by shuffles",
     goal="one warp per channel: lanes read neighbours, and five shuffles add them up",
@@ -35,8 +55,9 @@ exercise = Exercise(
         "A lane takes the pixels lane, lane + 32, lane + 64, ... of each image: a warp reads neighbours.",
         "After the loops each lane has a part. __shfl_down_sync(0xffffffff, sum, 16) gives lanes 0 to 15 the"
         " parts of lanes 16 to 31. Add, and half of the lanes hold everything. Then 8.",
-        "The steps are 16, 8, 4, 2, 1. All lanes take part in each, or the warp waits for ever: no `if`"
-        " around a shuffle. At the end lane 0 has the sum.",
+        "The steps are 16, 8, 4, 2, 1. All lanes take part in each, as the mask promises: what a lane reads"
+        " from one that does not come is undefined. So no `if` around a shuffle. At the end lane 0 has the"
+        " sum.",
     ],
     checks=[
         ("one pixel", on("one pixel")),
@@ -48,6 +69,7 @@ exercise = Exercise(
             on("slices of tensors", "several blocks", empty_batch=True, refusals=True),
         ),
         ("neighbours", neighbours),
+        ("no shared memory", no_shared_memory),
     ],
     starter_fails="one pixel: bgrad",
     wrong=[
@@ -101,13 +123,24 @@ exercise = Exercise(
             because="one pixel: bgrad",
         ),
         Wrong(
+            "through shared memory",
+            replace={
+                "for (int step = 16; step > 0; step /= 2) sum += __shfl_down_sync(0xffffffff, sum, step);": (
+                    "__shared__ float part[WARPS][32];\n    part[threadIdx.y][lane] = sum;\n"
+                    "    __syncwarp();\n    sum = 0;\n"
+                    "    for (int i = 0; i < 32; ++i) sum += part[threadIdx.y][i];"
+                )
+            },
+            because="no shared memory: ",
+        ),
+        Wrong(
             "shuffles in a branch",
             replace={
                 "sum += __shfl_down_sync(0xffffffff, sum, step)": (
                     "if (lane < step) sum += __shfl_down_sync(0xffffffff, sum, step)"
                 )
             },
-            because="one pixel: ",
+            because="some lanes miss a shuffle",
         ),
     ],
 )

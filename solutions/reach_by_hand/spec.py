@@ -71,6 +71,7 @@ exercise = Exercise(
             ((54, 7),),
             {
                 ((55, 3),): "there is no output row 55: P = 55, and they count from 0.",
+                ((55, 3), (54, 7)): "there is no output row 55: P = 55, and they count from 0.",
             },
             RULE,
         ),
@@ -106,8 +107,11 @@ exercise = Exercise(
         Wrong(
             "an output that does not exist",
             replace={"((54, 7),)": "((55, 3), (54, 7))"},
-            because="1 values, not 2",
+            because="no output row 55",
         ),
+        Wrong("a pair too many", replace={"((54, 7),)": "((54, 7), (53, 11))"}, because="1 value, not 2"),
+        Wrong("a comma too few", replace={"((2, 1),)": "(2, 1)"}, because="has a comma behind it"),
+        Wrong("both rows that end near", replace={"((2, 1),)": "((1, 2), (2, 1))"}, because="ends at 3"),
         Wrong("beyond the last", replace={"((54, 7),)": "((55, 3),)"}, because="no output row 55"),
         Wrong(
             "every row counts", replace={"rows_without = 6": "rows_without = 0"}, because="What if h is odd"

@@ -1,4 +1,4 @@
-# A row of phase f, (h + padding) mod stride = f, is reached by a tap r if (f - r dilation) divides by stride.
+# A row of phase f, (h + padding) mod stride = f, is reached by a tap r if stride divides f - r dilation.
 # >>> gap (8 lines): replace each ... by your numbers
 alexnet = (3, 3, 3, 2)
 products = (9, 6, 4)
@@ -12,7 +12,7 @@ silent = 0.75
 alexnet = (..., ..., ..., ...)  # taps of a row's phases 0 to 3: 11 taps, stride 4, dilation 1
 products = (..., ..., ...)  # for a pixel of phases (0, 0), (0, 3) and (3, 3): products an output channel
 tries = ...  # runs of conv2d_dgrad_naive's innermost loop, for one k and a pixel of phases (0, 0), no edge
-for_one = ...  # such runs for one product, on average over all phases
+for_one = ...  # such runs for one product: add up both over 16 pixels, one of each phase, then divide
 dilated = (..., ..., ...)  # taps of phases 0, 1, 2 of conv1d_dilated: 3 taps, stride 3, dilation 4
 both_two = (..., ...)  # taps of phases 0 and 1: 3 taps, stride 2, dilation 2
 four_and_six = (..., ..., ..., ...)  # 4 taps, stride 4, dilation 6

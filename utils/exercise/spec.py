@@ -56,13 +56,19 @@ class Answer:
                 else "one value, no tuple"
             )
             raise AssertionError(f"{self.name} should be {shape}, not {given!r}")
-        if isinstance(given, tuple) and len(given) != len(self.value):
-            raise AssertionError(f"{self.name} should have {len(self.value)} values, not {len(given)}")
+        if isinstance(given, tuple) and _of_tuples(self.value) and not _of_tuples(given):
+            raise AssertionError(
+                f"{self.name} should be a tuple of tuples, not {given!r}. A single one has a comma behind it,"
+                " as in ((9, 0),)"
+            )
         if _equal(given, _plain(self.value), self.tolerance):
             return
         for wrong, text in self.explain.items():
             if _equal(given, _plain(wrong), self.tolerance):
                 raise AssertionError(f"{self.name} = {given!r}: {text}")
+        if isinstance(given, tuple) and len(given) != len(self.value):
+            values = "value" if len(self.value) == 1 else "values"
+            raise AssertionError(f"{self.name} should have {len(self.value)} {values}, not {len(given)}")
         raise AssertionError(f"{self.name} = {given!r} is not right. {self.otherwise}".rstrip())
 
 
@@ -71,6 +77,10 @@ def _plain(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return tuple(_plain(item) for item in value)
     return value.item() if hasattr(value, "item") else value
+
+
+def _of_tuples(values: object) -> bool:
+    return isinstance(values, tuple) and all(isinstance(value, tuple) for value in values)
 
 
 def _equal(given: object, right: object, tolerance: float) -> bool:
