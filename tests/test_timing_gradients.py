@@ -335,4 +335,4 @@ def test_bench_gradients_on_the_gpu():
         name = timing_gradients.forward_kernel(layer)
         rows = bench_gradients(layer, fns, (name, kernels.load(name)), budget=0.1)
         assert {row["pass"] for row in rows} == set(PASSES)
-        assert all(row["ms"] > 0 and row["max_rel_err"] < 1e-5 for row in rows)
+        assert all(row["ms"] > 0 and row["max_rel_err"] < 1e-4 for row in rows)
