@@ -6,10 +6,10 @@
 // ones arrive behind their backs, without passing through registers.
 //
 // Measured on an H200, 2026-11-21, weights' rounding included; cuDNN's best of both layouts in brackets:
-// TF32: vgg_conv2 0.371 ms (0.248), resnet_3x3_56 0.104 (0.077), _28 0.090 (0.055), _14 0.087 (0.053),
-// _7 0.100 (0.052), pointwise 0.111 (0.079), alexnet_conv1 0.783 (1.287), resnet_conv1 0.299 (0.404). BF16:
-// vgg_conv2 0.200 (0.135), _56 0.055 (0.043), _28 0.047 (0.034), _14 0.043 (0.032), _7 0.046 (0.032),
-// pointwise 0.066 (0.040). vgg_conv2 in TF32 without the swizzle of place(): 3.4 times the time.
+// TF32: vgg_conv2 0.355 ms (0.247), resnet_3x3_56 0.102 (0.079), _28 0.088 (0.067), _14 0.081 (0.053),
+// _7 0.095 (0.052), pointwise 0.110 (0.080), alexnet_conv1 0.715 (1.283), resnet_conv1 0.267 (0.402). BF16:
+// vgg_conv2 0.198 (0.128), _56 0.055 (0.045), _28 0.045 (0.034), _14 0.042 (0.031), _7 0.046 (0.032),
+// pointwise 0.066 (0.041). vgg_conv2 in TF32 without the swizzle of place(): 3.4 times the time.
 #include <cmath>
 #include "channels_last.h"
 
