@@ -71,14 +71,6 @@ def as_counts(values: dict[str, int | None]) -> dict[str, dict[str, int]]:
     conflicts = "l1tex__data_bank_conflicts_pipe_lsu_mem_shared_op"
     wavefronts = "l1tex__data_pipe_lsu_wavefronts_mem_shared_op"
 
-    def by_addresses(op: str) -> int:
-        counter = f"{wavefronts}_{op}"
-        return (
-            first(f"smsp__sass_{counter.replace('l1tex__', 'l1tex_')}", counter)
-            if op == "st"
-            else first(counter)
-        )
-
     def of_global(*ops: str) -> dict[str, int]:
         where = "pipe_lsu_mem_global_op"
         return {
@@ -88,7 +80,6 @@ def as_counts(values: dict[str, int | None]) -> dict[str, dict[str, int]]:
 
     def of_shared(*ops: str) -> dict[str, int]:
         executed = "inst_executed_op_shared"
-        waits = sum(first(f"{wavefronts}_{op}") - by_addresses(op) for op in ops)
         return {
             "requests": sum(
                 first(
@@ -98,8 +89,8 @@ def as_counts(values: dict[str, int | None]) -> dict[str, dict[str, int]]:
                 )
                 for op in ops
             ),
-            "wavefronts": sum(first(f"{wavefronts}_{op}") for op in ops) - waits,
-            "bank_conflicts": sum(first(f"{conflicts}_{op}") for op in ops) - waits,
+            "wavefronts": sum(first(f"{wavefronts}_{op}") for op in ops),
+            "bank_conflicts": sum(first(f"{conflicts}_{op}") for op in ops),
         }
 
     kinds = {
@@ -109,6 +100,10 @@ def as_counts(values: dict[str, int | None]) -> dict[str, dict[str, int]]:
         "shared_load": of_shared("ld"),
         "shared_store": of_shared("st", "atom"),
     }
+    stores = f"{wavefronts}_st"
+    waits = first(stores) - first(f"smsp__sass_{stores.replace('l1tex__', 'l1tex_')}", stores)
+    for what in ("wavefronts", "bank_conflicts"):
+        kinds["shared_store"][what] -= waits
     if first("smsp__inst_executed_op_shared_atom_dot_cas"):
         kinds["shared_store"]["bank_conflicts"] += first(f"{conflicts}_atom")
     kinds["shared_store"]["requests"] += first("smsp__sass_inst_executed_op_ldgsts")

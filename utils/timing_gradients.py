@@ -81,12 +81,12 @@ def rungs_for(workload: Workload) -> list[Rung]:
 
 def forward_kernel(workload: Workload, device: str = "cuda") -> str:
     """The kernel of the course for a workload's forward pass in float32."""
-    if workload.operator == "conv1d":
-        return "conv1d_window"
     # Tensors of the right sizes that take no memory.
     input, weight = (
         torch.empty(1, device=device).expand(shape) for shape in (workload.input_shape, workload.weight_shape)
     )
+    if workload.operator == "conv1d":
+        return kernels.choose_conv1d(input, weight, **options_of(workload)).kernel
     return kernels.choose(input, weight, **options_of(workload), groups=workload.groups).kernel
 
 

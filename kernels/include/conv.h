@@ -83,6 +83,14 @@ inline void require_sm(int version, const char* what) {
                 " or newer; this one has ", has / 10, ".", has % 10);
 }
 
+inline void check_options(int64_t stride, int64_t padding, int64_t dilation) {
+    TORCH_CHECK(stride > 0 && dilation > 0, "stride and dilation must be positive");
+    TORCH_CHECK(padding >= 0, "padding must not be negative");
+    const int64_t limit = 1 << 29;  // keeps h and w, computed in int, from overflowing
+    TORCH_CHECK(stride < limit && padding < limit && dilation < limit,
+                "stride, padding and dilation must be below ", limit);
+}
+
 // What one and two dimensions have in common. A depthwise weight has one channel, whatever the input has.
 inline void check_convolution(const torch::Tensor& input, const torch::Tensor& weight,
                               const std::optional<torch::Tensor>& bias, int64_t stride, int64_t padding,
@@ -105,11 +113,7 @@ inline void check_convolution(const torch::Tensor& input, const torch::Tensor& w
                 "input, weight and bias must be on the same GPU");
     for (int i = 1; i < input.dim(); ++i)
         TORCH_CHECK(input.size(i) > 0 && weight.numel() > 0, "only the batch may be empty");
-    TORCH_CHECK(stride > 0 && dilation > 0, "stride and dilation must be positive");
-    TORCH_CHECK(padding >= 0, "padding must not be negative");
-    const int64_t limit = 1 << 29;  // keeps h and w, computed in int, from overflowing
-    TORCH_CHECK(stride < limit && padding < limit && dilation < limit,
-                "stride, padding and dilation must be below ", limit);
+    check_options(stride, padding, dilation);
 }
 
 // How many windows fit: the output's height, width or length.

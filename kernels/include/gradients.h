@@ -15,14 +15,6 @@ inline void check_gradient_sizes(const torch::Tensor& grad_output, int64_t N, in
     TORCH_CHECK(N * K <= INT_MAX / P / Q, "the output has over 2^31 - 1 elements: int indices overflow");
 }
 
-inline void check_gradient_options(int64_t stride, int64_t padding, int64_t dilation) {
-    const int64_t limit = 1 << 29;  // keeps positions, computed in int, from overflowing
-    TORCH_CHECK(stride > 0 && dilation > 0, "stride and dilation must be positive");
-    TORCH_CHECK(padding >= 0, "padding must not be negative");
-    TORCH_CHECK(stride < limit && padding < limit && dilation < limit,
-                "stride, padding and dilation must be below ", limit);
-}
-
 inline void check_gradient_tensors(const torch::Tensor& grad_output, const char* name,
                                    const torch::Tensor& other, int64_t dim, torch::ScalarType dtype) {
     check_tensor("grad_output", grad_output, dim, dtype);
@@ -40,7 +32,7 @@ inline Conv2d conv2d_dgrad_sizes(const torch::Tensor& grad_output, const torch::
                                  int64_t height, int64_t width, int64_t stride, int64_t padding,
                                  int64_t dilation, torch::ScalarType dtype = torch::kFloat32) {
     check_gradient_tensors(grad_output, "weight", weight, 4, dtype);
-    check_gradient_options(stride, padding, dilation);
+    check_options(stride, padding, dilation);
     TORCH_CHECK(height > 0 && width > 0, "height and width must be positive");
     const int64_t N = grad_output.size(0), K = weight.size(0), C = weight.size(1);
     const int64_t R = weight.size(2), S = weight.size(3);
@@ -58,7 +50,7 @@ inline Conv2d conv2d_wgrad_sizes(const torch::Tensor& grad_output, const torch::
                                  int64_t S, int64_t stride, int64_t padding, int64_t dilation,
                                  torch::ScalarType dtype = torch::kFloat32) {
     check_gradient_tensors(grad_output, "input", input, 4, dtype);
-    check_gradient_options(stride, padding, dilation);
+    check_options(stride, padding, dilation);
     TORCH_CHECK(R > 0 && S > 0, "R and S must be positive");
     const int64_t N = input.size(0), C = input.size(1), H = input.size(2), W = input.size(3);
     const int64_t K = grad_output.size(1);
@@ -74,7 +66,7 @@ inline Conv1d conv1d_dgrad_sizes(const torch::Tensor& grad_output, const torch::
                                  int64_t length, int64_t stride, int64_t padding, int64_t dilation,
                                  torch::ScalarType dtype = torch::kFloat32) {
     check_gradient_tensors(grad_output, "weight", weight, 3, dtype);
-    check_gradient_options(stride, padding, dilation);
+    check_options(stride, padding, dilation);
     TORCH_CHECK(length > 0, "length must be positive");
     const int64_t N = grad_output.size(0), K = weight.size(0), C = weight.size(1), S = weight.size(2);
     const int64_t Q = windows(length, S, stride, padding, dilation);
@@ -88,7 +80,7 @@ inline Conv1d conv1d_wgrad_sizes(const torch::Tensor& grad_output, const torch::
                                  int64_t stride, int64_t padding, int64_t dilation,
                                  torch::ScalarType dtype = torch::kFloat32) {
     check_gradient_tensors(grad_output, "input", input, 3, dtype);
-    check_gradient_options(stride, padding, dilation);
+    check_options(stride, padding, dilation);
     TORCH_CHECK(S > 0, "S must be positive");
     const int64_t N = input.size(0), C = input.size(1), L = input.size(2), K = grad_output.size(1);
     const int64_t Q = windows(L, S, stride, padding, dilation);
