@@ -115,6 +115,9 @@ def _check_once(exercise, text, backend, quick, folder) -> Result:
 
 def run_checks(send: Callable, name: str, folder: str | None, text: str, backend: str, quick: bool) -> None:
     """In the worker: build the cell, run the checks up to the first failure, send an event for each."""
+    import torch
+
+    torch.set_num_threads(1)  # the tensors are small, and on a server thirty people check at once
     exercise = spec.load(name, Path(folder) if folder else None)
     label = BUILDS[exercise.kind]
     try:
