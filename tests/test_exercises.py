@@ -88,3 +88,19 @@ def test_what_fails_on_a_gpu_is_explained_by_the_simulator(monkeypatch):
     assert shown(failed, diagnosis) == "✗ a: line 3\n"
     assert shown(failed, fine).startswith("✗ a: CUDA error\n  (only the GPU shows this")
     assert shown(broken, None) == "✗ compiles: no\n"
+
+
+def test_the_simulator_is_compiled_within_the_time_for_building(monkeypatch):
+    """Also of a cell that runs on a GPU, whose checks may profile it: with the machine's cache empty."""
+    from utils import simulator
+
+    happened = []
+    monkeypatch.setattr(checking, "resolve_backend", lambda backend: "cuda")
+    monkeypatch.setattr(checking, "build", lambda *_, **__: happened.append("built"))
+    monkeypatch.setattr(simulator, "prepare", lambda: happened.append("prepared"))
+
+    def send(event, seconds=None):
+        happened.append((event[0], seconds))
+
+    checking.run_checks(send, "conv1d_naive", None, "", "cuda", False)
+    assert happened[:4] == [("backend", checking.BUILD_SECONDS), "built", "prepared", ("passed", None)]

@@ -335,4 +335,6 @@ def test_bench_gradients_on_the_gpu():
         name = timing_gradients.forward_kernel(layer)
         rows = bench_gradients(layer, fns, (name, kernels.load(name)), budget=0.1)
         assert {row["pass"] for row in rows} == set(PASSES)
-        assert all(row["ms"] > 0 and row["max_rel_err"] < 1e-4 for row in rows)
+        # The naive kernels add 16,384 products one by one: 7e-6 of the largest result, with luck.
+        bound = 8 * 2**-24 * (layer.N * layer.P * layer.Q) ** 0.5
+        assert all(row["ms"] > 0 and row["max_rel_err"] < bound for row in rows)

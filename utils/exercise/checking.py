@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import traceback
 from collections.abc import Callable
@@ -124,6 +125,7 @@ def run_checks(send: Callable, name: str, folder: str | None, text: str, backend
         if exercise.kind == "cuda":
             send(("backend", resolve_backend(backend)), BUILD_SECONDS)
             cell = build(text, backend=backend, quick=quick)
+            _prepare_simulator()
         else:
             cell = execute(text)
         send(("passed", label))
@@ -152,6 +154,17 @@ def build(text: str, *, name: str = "cell", backend: str = "auto", quick: bool =
         backend=backend,
         checked=not quick,
     )
+
+
+def _prepare_simulator() -> None:
+    """Compile it within the time for building: some checks of a cell that runs on a GPU profile it there.
+
+    They have seconds, and on a machine that has never simulated anything this takes ten or more.
+    """
+    from utils.simulator import prepare
+
+    with contextlib.suppress(Exception):  # a check that needs it says why there is none
+        prepare()
 
 
 def execute(text: str, namespace: dict | None = None) -> dict:

@@ -1,6 +1,7 @@
 """CUDA's execution model on the CPU: the same source, each access checked, its memory requests counted."""
 
 from utils.simulator.compile import build
+from utils.simulator.engine import prepare
 from utils.simulator.order import thread_order
 from utils.simulator.report import Counts, Launch, Profile
 from utils.simulator.requests import Access, Barrier, Request, Trace
@@ -16,6 +17,7 @@ __all__ = [
     "Request",
     "Trace",
     "build",
+    "prepare",
     "profile",
     "run",
     "thread_order",

@@ -1,8 +1,6 @@
 """`python -m utils.simulator`: compile the engine now, so that the first cell need not wait for it."""
 
-from utils.simulator.engine import engine, hot_object, library_path
+from utils.simulator.engine import prepare
 
 if __name__ == "__main__":
-    engine()
-    hot_object()
-    print(f"simulator ready: {library_path()}")
+    print(f"simulator ready: {prepare()}")

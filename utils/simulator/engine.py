@@ -168,6 +168,13 @@ def hot_object() -> Path:
     return build(["hot", compiler_version(cxx), " ".join(flags), headers(), source.read_bytes()], ".o", make)
 
 
+def prepare() -> Path:
+    """Compile what no cell changes, where this machine has not done so yet; returns the engine's library."""
+    engine()
+    hot_object()
+    return library_path()
+
+
 @functools.cache
 def engine() -> ctypes.CDLL:
     """The loaded engine with its functions' types declared."""
