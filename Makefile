@@ -9,7 +9,7 @@ FIRST_LESSON = $(firstword $(sort $(wildcard notebooks/*.ipynb)))
 lab: setup ## open JupyterLab at the first lesson
 	@$(RUN) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(FIRST_LESSON) $(LAB_FLAGS)
 
-test: setup ## all tests: units, sync, notebooks, exercises, kernels; three processes, a file each: they often wait
+test: setup ## all tests: units, sync, notebooks, exercises, kernels; three processes, a file each
 	@$(RUN) -m pytest -n 3 --dist loadfile $(TEST_FLAGS)
 
 ladder: setup ## compile, check and measure every rung on this machine

@@ -5,8 +5,6 @@ What nbval does, and what happens here instead:
 - A dead kernel is noticed only when the cell's time is up: here at once, and said by name.
 - With history off, a trailing `;` does not silence a cell: history is on, in memory.
 - Kernels run in the simulator, with the repository importable and a progress file of their own.
-Every process of a test run computes with one thread: several share the cores, and threads of OpenMP that wait
-for each other burn what the others need (with two processes on two cores, half of the time).
 pyproject.toml names this plugin, so that it is there for `pytest notebooks/one.ipynb` too.
 """
 
@@ -23,7 +21,6 @@ import nbval.kernel
 import nbval.plugin
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch
 ROOT = Path(__file__).resolve().parent.parent
 _SLICE = 0.5  # seconds between two looks at whether the kernel still lives
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import ctypes
+import gc
 import io
 import multiprocessing
 import os
@@ -240,6 +241,7 @@ class _Output:
 
 
 def _child(channel, output, environment, function, arguments) -> None:
+    gc.freeze()  # or the first collection would touch, and so copy, every object of the server's
     os.setsid()  # its own group: the notebook's interrupt does not reach it; it is killed as a whole
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no core files in the learner's folder
     os.environ.clear()

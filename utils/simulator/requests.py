@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 import warnings
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from utils.simulator import engine as sim
 from utils.simulator.report import Launch
@@ -22,9 +24,10 @@ KINDS = {
     (1, 3): "shared_store",
 }
 
+_LANE = struct.Struct("=Qii")  # engine.Lane, read at once: a trace has millions
 
-@dataclass(frozen=True)
-class Access:
+
+class Access(NamedTuple):
     """What one lane touches: `size` bytes at `offset` bytes from the start of `tensor`.
 
     That is a parameter's name, "output" for what the launcher allocated, or a shared variable's name.
@@ -107,12 +110,15 @@ def read_trace(simulation, launches: list[Launch]) -> Trace:
         for lane in [next(lane for lane in info.lanes if lane.region != sim.NO_REGION)]
     }
 
-    def access(info, lane) -> Access | None:
-        if lane.region == sim.NO_REGION:
-            return None
-        if lane.region in simulation.regions:
-            return Access(simulation.regions[lane.region][0] or "output", lane.offset, lane.bytes)
-        return Access(shared.get((info.launch, lane.region), "shared"), lane.offset, lane.bytes)
+    tensors = {region: name or "output" for region, (name, *_) in simulation.regions.items()}
+
+    def lanes(info) -> tuple[Access | None, ...]:
+        return tuple(
+            None
+            if region == sim.NO_REGION
+            else Access(tensors.get(region) or shared.get((info.launch, region), "shared"), offset, size)
+            for offset, region, size in _LANE.iter_unpack(bytes(info.lanes))
+        )
 
     requests = [
         Request(
@@ -120,7 +126,7 @@ def read_trace(simulation, launches: list[Launch]) -> Trace:
             lines[info.pc],
             _text(source, lines[info.pc]),
             info.launch,
-            tuple(access(info, lane) for lane in info.lanes),
+            lanes(info),
             info.sectors,
             info.wavefronts,
             info.warp,
