@@ -1,7 +1,6 @@
 // The gradient of a convolution's input, one thread per input pixel: it gathers from every output whose
 // window the pixel lies in. The launcher takes float32 and float64: numerical checks of gradients want the
 // latter.
-// Measured on an H200, 2026-11-21, float32: alexnet_conv1 271 ms (cuDNN 1.32), resnet_3x3_56 19.5 (0.229).
 #include "gradients.h"
 
 template <class T>

@@ -1,6 +1,5 @@
 // The gradient of a convolution's weight, one thread per weight: it adds up what every output of every image
 // has to say about it. Few weights, long sums: most of the GPU has nothing to do. float32 and float64.
-// Measured on an H200, 2026-11-21, float32: alexnet_conv1 91.2 ms (cuDNN 2.43), resnet_3x3_56 15.2 (0.543).
 #include "gradients.h"
 
 template <class T>

@@ -24,7 +24,8 @@ class Conv2d(nn.Conv2d):
     """nn.Conv2d by the course's kernels: same constructor, parameters, initial values and state_dict.
 
     The kernels have one stride, padding and dilation for both directions, no groups, zeros as padding, and
-    compute in float32 and float64: the constructor raises ValueError for the rest, the call RuntimeError.
+    compute in float32 and float64: the constructor raises ValueError for the rest, the call RuntimeError for
+    tensors of another type.
     Takes N x C x H x W or C x H x W; the result is contiguous, whatever the input's memory format.
     """
 

@@ -131,7 +131,7 @@ BROKEN = {
     "dgrad from between the windows": (
         "conv2d_dgrad_naive",
         [("p % stride != 0 || ", ""), ("q % stride != 0 || ", "")],
-        "outputs between two windows are taken for the one before",
+        "places where no window begins are taken for the window before them",
     ),
     "dgrad without dilation": (
         "conv2d_dgrad_naive",

@@ -40,6 +40,9 @@ fastconv.conv2d(x, w).sum().backward()  # without a bias
 ours, w.grad = w.grad, None
 torch.nn.functional.conv2d(x, w).sum().backward()
 torch.testing.assert_close(ours, w.grad)
+y = torch.randn(9, 20, 1, 4).permute(2, 3, 0, 1)  # channels_last, and a bias and weights with gaps
+w, b = torch.randn(5, 4, 2, 8)[..., ::2], torch.randn(10)[::2]
+torch.testing.assert_close(fastconv.conv2d(y, w, b), torch.nn.functional.conv2d(y, w, b))
 for wrong in ((x[0], w), (x.double(), w.double()), (x, w[:, :1]), (x, w, b[:2]), (x, w, None, 0)):
     try:
         fastconv.conv2d(*wrong)
@@ -70,6 +73,11 @@ for shape, K, taps, options in (
     torch.testing.assert_close(ours.cpu(), exact, atol=1e-4, rtol=1e-5)
     if len(x):
         torch.library.opcheck(fastconv.conv2d.default, (*on_gpu, *options))
+y = torch.randn(9, 20, 1, 4).permute(2, 3, 0, 1)  # channels_last, and a bias and weights with gaps
+w, b = torch.randn(5, 4, 2, 8), torch.randn(10)
+ours = fastconv.conv2d(y.cuda(), w.cuda()[..., ::2], b.cuda()[::2])
+exact = torch.nn.functional.conv2d(y.double(), w[..., ::2].double(), b[::2].double()).float()
+torch.testing.assert_close(ours.cpu(), exact, atol=1e-4, rtol=1e-5)
 with torch.autocast("cuda"):
     assert fastconv.conv2d(x.cuda().half(), w.cuda().half()).dtype == torch.float32
 for wrong in ((x.cuda(), w), (x.cuda().double(), w.cuda().double()), (x.cuda()[0], w.cuda())):

@@ -258,6 +258,11 @@ __device__ float twice(const float* x,
 }
 inline int small(int a) { return a; }
 
+// Three of them.
+struct Sizes {
+    int height, width;
+};
+
 torch::Tensor conv2d(torch::Tensor x) {
     // twice(x) is called here
     return x;
@@ -301,7 +306,8 @@ def test_an_edited_excerpt_is_not_lost_and_not_written_back(excerpt, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("thrice", "no definition of a function thrice"), ("twice", "2 definitions")]
+    ("name", "message"),
+    [("thrice", "no definition of a function or struct thrice"), ("twice", "2 definitions")],
 )
 def test_an_excerpt_of_nothing_or_of_two_is_a_problem(excerpt, capsys, name, message):
     path = excerpt / "kernels" / "one.cu"
@@ -319,3 +325,8 @@ def test_an_excerpt_of_nothing_or_of_two_is_a_problem(excerpt, capsys, name, mes
 def test_functions_of_any_length(name, lines):
     text = function_text(EXCERPTED, name)
     assert len(text.splitlines()) == lines and name in text.splitlines()[0]
+
+
+def test_a_struct_has_its_comment_and_its_end():
+    lines = function_text(EXCERPTED, "Sizes").splitlines()
+    assert lines == ["// Three of them.", "struct Sizes {", "    int height, width;", "};"]

@@ -1,4 +1,4 @@
-"""One function out of a C++ file, to be shown in a lesson beside the words about it."""
+"""One function or struct out of a C++ file, to be shown in a lesson beside the words about it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import re
 
 
 def function_text(text: str, name: str) -> str:
-    """The definition of a function with its comment and template lines; ValueError where there is none.
+    """The definition of a function or struct with its comment and template lines; ValueError without one.
 
     Definitions begin and end at the start of a line, as .clang-format makes them.
     """
     lines = text.splitlines()
-    heads = [
-        i for i, line in enumerate(lines) if re.search(rf"\b{re.escape(name)}\(", line) and _opens(lines, i)
-    ]
+    head = re.compile(rf"\b{re.escape(name)}\(|^struct {re.escape(name)} {{")
+    heads = [i for i, line in enumerate(lines) if head.search(line) and _opens(lines, i)]
     if len(heads) != 1:
         found = "no definition" if not heads else f"{len(heads)} definitions"
-        raise ValueError(f"{found} of a function {name}")
+        raise ValueError(f"{found} of a function or struct {name}")
     start = heads[0]
     while start and lines[start - 1].strip() and not lines[start - 1].startswith(("}", "#")):
         start -= 1
-    body = next(i for i in range(heads[0], len(lines)) if lines[i].rstrip().endswith(("{", "}")))
-    end = body if lines[body].rstrip().endswith("}") else lines.index("}", body)
+    body = next(i for i in range(heads[0], len(lines)) if lines[i].rstrip().endswith(("{", "}", "};")))
+    ends = lines[body].rstrip().endswith(("}", "};"))
+    end = body if ends else next(i for i in range(body, len(lines)) if lines[i] in ("}", "};"))
     return "\n".join(lines[start : end + 1])
 
 

@@ -158,7 +158,7 @@ def _dgrad_hints(outcome: GradientOutcome, actual: torch.Tensor) -> Iterator[str
             spread = spread.repeat_interleave(case.stride, dim)
         if same(variant(grad_output=spread, stride=1)):
             yield (
-                "outputs between two windows are taken for the one before: only where"
+                "places where no window begins are taken for the window before them: only where"
                 f" {h} + padding - {r} * dilation is a multiple of stride is there an output that tap {r}"
                 " connects."
             )

@@ -15,7 +15,7 @@ ENTRIES = {
 def has_binary(entry, gpu):
     """Whether the machine code of one entry runs on a GPU of capability `gpu`, (major, minor)."""
     major, minor, letter, _ = ENTRIES[entry]
-    # >>> gap (3 lines): the same major version, and no older minor one. With the letter a: that GPU alone
+    # >>> gap (3 lines): the same major version, and no older minor one. With an a: that capability alone
     if letter:
         return gpu == (major, minor)
     return gpu[0] == major and gpu[1] >= minor

@@ -10,7 +10,7 @@ using torch::stable::Tensor;
 static void check(const Tensor& tensor, const char* name, int64_t dim) {
     STD_TORCH_CHECK(tensor.scalar_type() == ScalarType::Float, name, " must be float32");
     STD_TORCH_CHECK(tensor.dim() == dim, name, " must have ", dim, " dimensions, not ", tensor.dim());
-    STD_TORCH_CHECK(tensor.is_contiguous() && tensor.is_cpu(), name, " must be contiguous, on the CPU");
+    STD_TORCH_CHECK(tensor.is_cpu(), name, " must be on the CPU");
 }
 
 static Tensor conv2d_cpu(Tensor input, Tensor weight, std::optional<Tensor> bias, int64_t stride,
@@ -18,6 +18,8 @@ static Tensor conv2d_cpu(Tensor input, Tensor weight, std::optional<Tensor> bias
     check(input, "input", 4);
     check(weight, "weight", 4);
     if (bias) check(*bias, "bias", 1);
+    input = contiguous(input), weight = contiguous(weight);
+    if (bias) bias = contiguous(*bias);
     const int64_t N = input.size(0), C = input.size(1), H = input.size(2), W = input.size(3);
     const int64_t K = weight.size(0), R = weight.size(2), S = weight.size(3);
     STD_TORCH_CHECK(weight.size(1) == C && (!bias || bias->size(0) == K), "the channels do not fit");
