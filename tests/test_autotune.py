@@ -123,3 +123,14 @@ def test_without_a_gpu_the_launcher_decides(clock):
     assert tuned.tile == -1 and "without a GPU" in str(tuned)
     with pytest.raises(ValueError, match="no choice of tiles"):
         best_tile(launcher(clock, tiles=0), X, W)
+
+
+def test_a_changed_header_is_tried_again(clock, cache, tmp_path):
+    header = tmp_path / "sizes.h"
+    fn = launcher(clock)
+    fn.options = {"extra_include_paths": [str(tmp_path)]}
+    header.write_text("constexpr int TILE = 8;\n")
+    best_tile(fn, X, W, timer=clock, cache=cache)
+    assert best_tile(fn, X, W, timer=clock, cache=cache).from_cache
+    header.write_text("constexpr int TILE = 9;\n")
+    assert not best_tile(fn, X, W, timer=clock, cache=cache).from_cache

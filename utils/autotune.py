@@ -2,7 +2,8 @@
 
 A kernel with a choice of tiles has a launcher whose last parameter is `tile`, and a function `tiles()` that
 says how many there are. The first call for a shape times them all; the winner is written to a file of the
-user's cache directory and found there the next time. A kernel whose source has changed is tried again.
+user's cache directory and found there the next time. A kernel whose source or headers have changed is tried
+again.
 """
 
 from __future__ import annotations
@@ -105,7 +106,9 @@ def best_tile(
 
 def _key(launcher, input, weight, bias, options: dict[str, int], precision: str) -> str:
     tensors = [f"{tuple(t.shape)} {t.stride()} {t.dtype}" for t in (input, weight)]
-    source = content_key([launcher.source.text, json.dumps(launcher.options, default=str)])
+    folders = (launcher.options or {}).get("extra_include_paths") or []
+    headers = [path.read_text("utf-8") for folder in folders for path in sorted(Path(folder).glob("*.h"))]
+    source = content_key([launcher.source.text, *headers, json.dumps(launcher.options, default=str)])
     sizes = " ".join(f"{name} {value}" for name, value in options.items())
     return (
         f"{launcher.source.name} {source[:12]}: {', '.join(tensors)}, {sizes}, {bias is not None} {precision}"

@@ -32,7 +32,7 @@ def winograd_ms(layer, m=4):
     """Milliseconds of F(m x m, 3 x 3): the steps of by_winograd, for any m; inf where it does not apply."""
     if (layer.R, layer.S, layer.stride, layer.dilation, layer.groups) != (3, 3, 1, 1, 1):
         return inf
-    # >>> gap (8 lines): tiles, a tile's products; the bytes of all tensors, U, V and M too; then the steps
+    # >>> gap (8 lines): tiles, products (of K filters); the bytes of all tensors, U, V, M too; then the steps
     tiles = layer.N * ceil(layer.P / m) * ceil(layer.Q / m)
     each = (m + 2) ** 2
     image, out = 4 * layer.N * layer.C * layer.H * layer.W, 4 * layer.N * layer.K * layer.P * layer.Q

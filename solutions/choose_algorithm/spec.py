@@ -7,6 +7,7 @@ from utils.exercise.spec import Exercise, Wrong
 
 EDGES = Workload("edges", 2, 5, 9, 13, 65, 3, 3, padding=1)  # tiles and filters that are cut
 FIRST = Workload("the first layer of VGG", 16, 3, 224, 224, 64, 3, 3, padding=1)
+MANY = Workload("100 filters", 16, 512, 28, 28, 100, 3, 3, padding=1)  # arithmetic decides
 STRIDED = Workload("strided", 64, 64, 56, 56, 64, 3, 3, stride=2, padding=1)
 GROUPED = Workload("grouped", 4, 32, 20, 24, 48, 3, 3, padding=1, groups=4)
 LAYERS = {
@@ -55,6 +56,7 @@ def winograds(cell):
         (WORKLOADS["resnet_3x3_7"], 6, 0.22728),
         (EDGES, 4, 0.00015225),
         (EDGES, 6, 0.00015667),
+        (MANY, 4, 0.089578),
     ):
         seen = cell["winograd_ms"](layer, m)
         what = f"winograd_ms of {layer.describe()} with m = {m}"
@@ -180,6 +182,11 @@ exercise = Exercise(
                 )
             },
             because="winograd: winograd_ms of 2x5x9x13",
+        ),
+        Wrong(
+            "filters rounded up",
+            replace={"max(2 * each * layer.C * layer.K": "max(2 * each * layer.C * ceil(layer.K / 64) * 64"},
+            because="winograd: winograd_ms of 16x512x28x28 -> 100",
         ),
         Wrong(
             "tiles rounded down",

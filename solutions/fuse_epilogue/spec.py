@@ -66,10 +66,10 @@ exercise = Exercise(
     hints=[
         "Which lane holds which sum is wmma's business. store_matrix_sync writes the 16 x 16 piece to the"
         " warp's own corner of shared memory, where everybody knows what is what.",
-        "32 lanes, 256 sums: 8 for each lane. Lane l can take pixel l % 16 of rows l / 16, l / 16 + 2, and so"
-        " on: then a request stores 16 neighbours of two channels.",
-        "Row `row` of this warp's piece is channel block_k + warp * 16 + row, and column l % 16 of piece l is"
-        " pixel first_pixel + l * 16 + lane % 16. Either may be beyond the end.",
+        "32 lanes, 256 sums: 8 for each lane. A lane can take pixel lane % 16 of rows lane / 16,"
+        " lane / 16 + 2, and so on: then a request stores 16 neighbours of two channels.",
+        "Row `row` of this warp's piece is channel block_k + warp * 16 + row, and column lane % 16 of piece l"
+        " is pixel first_pixel + l * 16 + lane % 16. Either may be beyond the end.",
         "Lanes read what other lanes have written: __syncwarp() before they read, and once more before the"
         " next piece overwrites this one. The bias is added first, then fmaxf(..., 0.0f).",
     ],

@@ -36,8 +36,9 @@ def stage_bytes(tile):
 def blocks(tile, stages, gpu, grid):
     """Blocks that a multiprocessor works on at a time, of a grid with so many; 0 if none fits.
 
-    A block takes registers, warps, and its stages' shared memory and 1,024 bytes more. A grid is dealt out
-    evenly: count those of the multiprocessor with the fewest, but at least one.
+    A block takes registers, warps, and its stages' shared memory and 1,024 bytes more (none
+    on a T4: leave that aside). A grid is dealt out evenly: count those of the multiprocessor with the fewest,
+    but at least one.
     """
     # >>> gap (6 lines): how many fit beside registers, warps, shared memory? And how many are there?
     taken = stages * stage_bytes(tile)

@@ -45,7 +45,7 @@ exercise = Exercise(
         " &inputs[warp_column + 16 * l][t], for t = 0 and t = 8.",
         "A fragment's own elements are in its member x, an array: for (auto& value : piece.x) goes through"
         " them, and wmma::__float_to_tf32(value) is the rounded one. Then mma_sync(sum[j][l], weights,"
-        " inputs, sum[j][l]). To store: row_major, with PITCH_SUMS floats from row to row.",
+        " inputs, sum[j][l]). To store: wmma::mem_row_major, with PITCH_SUMS floats from row to row.",
     ],
     checks=[
         ("one output, few channels", conv1d_on("one output", "plain", **TF32)),
