@@ -126,9 +126,10 @@ def test_without_a_gpu_the_launcher_decides(clock):
 
 
 def test_a_changed_header_is_tried_again(clock, cache, tmp_path):
-    header = tmp_path / "sizes.h"
+    header = tmp_path / "include" / "sizes.h"
+    header.parent.mkdir()
     fn = launcher(clock)
-    fn.options = {"extra_include_paths": [str(tmp_path)]}
+    fn.options = {"extra_include_paths": [str(header.parent)]}
     header.write_text("constexpr int TILE = 8;\n")
     best_tile(fn, X, W, timer=clock, cache=cache)
     assert best_tile(fn, X, W, timer=clock, cache=cache).from_cache

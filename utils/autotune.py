@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from utils.check import CheckError
 from utils.clock import CudaTimer
+from utils.compiling import folder_state
 from utils.compiling.cache import cache_directory, content_key
 from utils.errors import KernelError
 from utils.recordings import file_name
@@ -107,8 +108,8 @@ def best_tile(
 def _key(launcher, input, weight, bias, options: dict[str, int], precision: str) -> str:
     tensors = [f"{tuple(t.shape)} {t.stride()} {t.dtype}" for t in (input, weight)]
     folders = (launcher.options or {}).get("extra_include_paths") or []
-    headers = [path.read_text("utf-8") for folder in folders for path in sorted(Path(folder).glob("*.h"))]
-    source = content_key([launcher.source.text, *headers, json.dumps(launcher.options, default=str)])
+    options_text = json.dumps(launcher.options, default=str)
+    source = content_key([launcher.source.text, options_text, folder_state(folders)])
     sizes = " ".join(f"{name} {value}" for name, value in options.items())
     return (
         f"{launcher.source.name} {source[:12]}: {', '.join(tensors)}, {sizes}, {bias is not None} {precision}"

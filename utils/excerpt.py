@@ -19,9 +19,9 @@ def function_text(text: str, name: str) -> str:
     start = heads[0]
     while start and lines[start - 1].strip() and not lines[start - 1].startswith(("}", "#")):
         start -= 1
-    body = next(i for i in range(heads[0], len(lines)) if lines[i].rstrip().endswith(("{", "}", "};")))
-    ends = lines[body].rstrip().endswith(("}", "};"))
-    end = body if ends else next(i for i in range(body, len(lines)) if lines[i] in ("}", "};"))
+    body = next(i for i in range(heads[0], len(lines)) if lines[i].rstrip().endswith(("{", "}")))
+    in_one_line = lines[body].rstrip().endswith("}")
+    end = body if in_one_line else next(i for i in range(body, len(lines)) if lines[i] in ("}", "};"))
     return "\n".join(lines[start : end + 1])
 
 

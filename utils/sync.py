@@ -7,10 +7,10 @@
 
 A cell says in its metadata what it shows: `"course": {"kernel": NAME}` is kernels/NAME.cu below a `%%cuda`
 line, `{"starter": NAME}` the starter of solutions/NAME below `%%exercise NAME`, `{"excerpt": NAME,
-"function": F}` is a text cell with one function of kernels/NAME.cu, and `{"lesson": "why"}` marks a code
-cell that lives in the notebook alone. Options on the magic's line are the notebook's
-own and are kept. `"synced"` is a digest of the text when both sides were last equal: it tells which side
-was edited since, so that no edit is ever lost.
+"function": F}` is a text cell with one function or struct of kernels/NAME.cu, and `{"lesson": "why"}` marks
+a code cell that lives in the notebook alone. Options on the magic's line are the notebook's own and are kept.
+`"synced"` is a digest of the text when both sides were last equal: it tells which side was edited since, so
+that no edit is ever lost.
 """
 
 from __future__ import annotations
